@@ -1,0 +1,1 @@
+//! Applications and keys, signatures and limits.

@@ -1,0 +1,1 @@
+//! The Pusher Channels protocol: messages, channel kinds, presence, HTTP API.

@@ -1,0 +1,1 @@
+//! How fast connections are moved: pure pacing, shared by gateway and operator.

@@ -1,0 +1,2 @@
+//! The `courant` binary.
+fn main() {}

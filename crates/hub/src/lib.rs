@@ -1,0 +1,1 @@
+//! Topics, subscribers, fan-out and back-pressure.

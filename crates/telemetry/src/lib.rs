@@ -1,0 +1,1 @@
+//! The catalogue of metrics, tracing and logs.

@@ -1,0 +1,1 @@
+//! Outgoing webhooks: grace, a durable queue, signed delivery with retries.
