@@ -1,5 +1,9 @@
 //! Messages between gateways.
 
+mod memory;
+
+pub use memory::MemoryBus;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -61,7 +65,8 @@ pub trait Bus: Send + Sync + 'static {
 /// The end of the bus in this gateway.
 #[async_trait]
 pub trait Receiver: Send + Sync + 'static {
-    /// Takes a message for local subscribers. Waits while their queue is full.
+    /// Takes a message for local subscribers. Waits while their queue is full; dropped while it waits, it has
+    /// not taken the message.
     async fn receive(&self, topic: &Topic, message: Message);
 }
 

@@ -1,5 +1,9 @@
 //! What gateways know together: who is where.
 
+mod memory;
+
+pub use memory::{MemoryState, MemoryStateLimits};
+
 use std::sync::Arc;
 use std::time::Duration;
 
