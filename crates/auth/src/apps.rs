@@ -45,6 +45,32 @@ impl Apps {
         Ok(registry)
     }
 
+    /// Adds one more.
+    ///
+    /// # Errors
+    /// Its id or one of its keys is there already, or it is enabled and has no active key. Nothing was added then.
+    pub fn add(&mut self, app: App) -> Result<(), AppsError> {
+        if self.by_id.contains_key(app.id.as_str()) {
+            return Err(AppsError::DuplicateId(app.id));
+        }
+        let is_known = |at: usize, key: &Key| {
+            self.by_key.contains_key(key) || app.keys[..at].iter().any(|earlier| earlier.key == *key)
+        };
+        if let Some((_, pair)) = app.keys.iter().enumerate().find(|(at, pair)| is_known(*at, &pair.key)) {
+            return Err(AppsError::DuplicateKey(pair.key.clone()));
+        }
+        if app.enabled && app.webhook_key_pair().is_none() {
+            return Err(AppsError::NoActiveKey(app.id));
+        }
+        let app_at = self.apps.len();
+        self.by_id.insert(app.id.shared(), app_at);
+        for (pair_at, pair) in app.keys.iter().enumerate() {
+            self.by_key.insert(pair.key.clone(), (app_at, pair_at));
+        }
+        self.apps.push(Arc::new(app));
+        Ok(())
+    }
+
     /// The application of an id.
     pub fn by_id(&self, id: &str) -> Option<&Arc<App>> {
         self.by_id.get(id).map(|&at| &self.apps[at])
@@ -55,36 +81,12 @@ impl Apps {
     pub fn by_key(&self, key: &str) -> Option<(&Arc<App>, &KeyPair)> {
         let &(app_at, pair_at) = self.by_key.get(key)?;
         let app = &self.apps[app_at];
-        Some((app, &app.keys[pair_at]))
+        let pair = &app.keys[pair_at];
+        (!pair.disabled).then_some((app, pair))
     }
 
     /// All of them, in the order they were given.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<App>> {
         self.apps.iter()
-    }
-
-    fn add(&mut self, app: App) -> Result<(), AppsError> {
-        let app_at = self.apps.len();
-        if self.by_id.insert(app.id.shared(), app_at).is_some() {
-            return Err(AppsError::DuplicateId(app.id));
-        }
-        let mut keys_seen: Vec<&Key> = Vec::with_capacity(app.keys.len());
-        for (pair_at, pair) in app.keys.iter().enumerate() {
-            if keys_seen.contains(&&pair.key) {
-                return Err(AppsError::DuplicateKey(pair.key.clone()));
-            }
-            keys_seen.push(&pair.key);
-            if pair.disabled {
-                continue;
-            }
-            if self.by_key.insert(pair.key.clone(), (app_at, pair_at)).is_some() {
-                return Err(AppsError::DuplicateKey(pair.key.clone()));
-            }
-        }
-        if app.enabled && app.webhook_key_pair().is_none() {
-            return Err(AppsError::NoActiveKey(app.id));
-        }
-        self.apps.push(Arc::new(app));
-        Ok(())
     }
 }

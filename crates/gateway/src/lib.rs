@@ -1,0 +1,3 @@
+//! What the `courant` binary is made of.
+
+pub mod config;
