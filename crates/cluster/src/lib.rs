@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | [`Bus`] | carries messages of a topic to every gateway that has a subscriber | [`MemoryBus`] |
 //! | [`State`] | decides occupancy, presence, sign-in; keeps last events | [`MemoryState`] |
-//! | [`Log`] | durable ordered records | `FileLog` |
+//! | [`Log`] | durable ordered records | [`FileLog`] |
 //!
 //! What an implementation must do is written down as tests, in `tests/contract`.
 
@@ -14,7 +14,9 @@ mod state;
 mod topic;
 
 pub use bus::{Body, Bus, BusError, MemoryBus, Message, MessageId, Receiver};
-pub use log::{Durability, Entry, Log, LogError, Sequence, Snapshot};
+pub use log::{
+    Durability, Entry, FileLog, FileLogOptions, Log, LogError, RECORD_BYTES_MAX, Sequence, Snapshot,
+};
 pub use state::{
     CachedEvent, ChannelCounts, ChannelKey, Join, Joined, Left, Member, MemoryState, MemoryStateLimits,
     SignedIn, SignedOut, State, StateError,

@@ -1,5 +1,9 @@
 //! Durable ordered records.
 
+mod file;
+
+pub use file::{FileLog, FileLogOptions, RECORD_BYTES_MAX};
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -49,7 +53,8 @@ pub trait Log: Send + Sync + 'static {
         records: Vec<Bytes>,
     ) -> Result<Sequence, LogError>;
 
-    /// Up to `records_max` records from a sequence on, in order. Those that a snapshot replaced are gone: reading
+    /// Up to `records_max` records from a sequence on, in order; fewer where they are large, none only past the
+    /// stream's end. Those that a snapshot replaced are gone: reading
     /// from before them is [`LogError::Compacted`].
     async fn read(&self, stream: &str, from: Sequence, records_max: usize) -> Result<Vec<Entry>, LogError>;
 
