@@ -11,7 +11,7 @@
 //!
 //! Even so, one atomic shared by all cores is too much for each of a million deliveries a second. What is
 //! marked [`Moves::PerDelivery`] is to be added up by the worker that delivers and written once per batch:
-//! counters with `inc_by`, histograms through [`Histogram::local`].
+//! counters with `inc_by`, histograms with [`observe_many`](BulkHistogram::observe_many).
 //!
 //! ```
 //! use courant_telemetry::{Metrics, metrics::labels::RejectReason};
@@ -19,13 +19,12 @@
 //! let metrics = Metrics::new();
 //! metrics.connections_rejected.of(RejectReason::UnknownApp).inc();
 //! metrics.deliveries.inc_by(1_000);
-//! let latency = metrics.delivery_latency.local();
-//! latency.observe(0.000_4);
-//! latency.flush();
+//! metrics.delivery_latency.observe_many(0.000_4, 1_000);
 //! assert!(metrics.render().contains("courant_deliveries_total 1000"));
 //! ```
 
 pub mod buckets;
+mod bulk;
 mod catalogue;
 mod instrument;
 pub mod labels;
@@ -40,9 +39,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use prometheus::{Registry, TextEncoder};
 
+pub use bulk::BulkHistogram;
 pub use catalogue::{CATALOGUE, Metrics};
 pub use instrument::{BuildInfo, ConnectionsByApp, CounterBy, CounterBy2, HistogramBy};
-pub use prometheus::local::LocalHistogram;
 pub use prometheus::{Counter, Histogram, IntCounter, IntGauge};
 pub use reference::reference_markdown;
 

@@ -2,6 +2,7 @@
 
 use prometheus::{Counter, Histogram, IntCounter, IntGauge};
 
+use super::bulk::BulkHistogram;
 use super::instrument::{BuildInfo, ConnectionsByApp, CounterBy, CounterBy2, HistogramBy, Instrument};
 use super::labels::{
     AttemptOutcome, CloseCode, DeadReason, Endpoint, Limit, PublishError, PublishSource, ReceivedKind,
@@ -90,7 +91,7 @@ catalogue! {
         "Frames handed to sockets. Divided by the writes it tells how many frames share a system call."
     writes: IntCounter = "courant_writes_total", Count, PerDelivery;
         "Writes to sockets: system calls where there is no TLS."
-    delivery_latency: Histogram = "courant_delivery_latency_seconds", Seconds, PerDelivery, DELIVERY;
+    delivery_latency: BulkHistogram = "courant_delivery_latency_seconds", Seconds, PerDelivery, DELIVERY;
         "From accepting an event to handing it to a subscriber's socket."
     fanout_subscribers: Histogram = "courant_fanout_subscribers", Count, PerMessage, FANOUT;
         "Local subscribers that one event was delivered to."

@@ -11,6 +11,7 @@ use prometheus::{
     Registry,
 };
 
+use super::bulk::BulkHistogram;
 use super::labels::{Label, Transport};
 use super::{Kind, MetricInfo};
 
@@ -203,6 +204,15 @@ impl Instrument for Histogram {
 
     fn register(info: &MetricInfo, registry: &Registry) -> Self {
         registered(registry, Self::with_opts(histogram_opts(info)))
+    }
+}
+
+impl Instrument for BulkHistogram {
+    const KIND: Kind = Kind::Histogram;
+
+    fn register(info: &MetricInfo, registry: &Registry) -> Self {
+        let bounds = info.buckets.map_or(&[][..], |buckets| buckets.bounds);
+        registered(registry, Self::new(info.name, info.help, bounds))
     }
 }
 
