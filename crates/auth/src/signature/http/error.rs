@@ -5,8 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 /// Why a request is not authorised. Every one is answered with status 401 and this text, followed by a line feed.
 ///
-/// The texts of `UnknownKey`, `Missing`, `Version`, `Expired` and `Signature` are what users of the real service see and search for;
-/// the other cases have no text there that is known.
+/// `UnknownKey`, `Expired` and `Signature` begin as the real service's do, which users search for. No official SDK's test
+/// asserts any of the texts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpAuthError {
     /// A parameter that every signed request has is not there, or is empty.
