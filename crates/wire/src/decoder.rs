@@ -142,10 +142,10 @@ impl Decoder {
         limits: &Limits,
     ) -> Result<(usize, Option<(Opcode, Place)>), Violation> {
         let partial_frame = self.partial.as_mut().and_then(|partial| partial.frame.take());
-        let (mut frame, from) = match partial_frame {
-            Some(frame) => (frame, 0),
+        let (mut frame, from, is_new) = match partial_frame {
+            Some(frame) => (frame, 0, false),
             None => match self.take_header(input)? {
-                Some((header, consumed)) => (self.begin(&header, limits)?, consumed),
+                Some((header, consumed)) => (self.begin(&header, limits)?, consumed, true),
                 None => return Ok((input.len(), None)),
             },
         };
@@ -153,7 +153,7 @@ impl Decoder {
         let end = from + available;
         let payload = &mut input[from..end];
         unmask(payload, frame.mask, frame.taken);
-        let is_whole = frame.taken == 0 && available == frame.left;
+        let is_whole = is_new && available == frame.left;
         if is_whole && (frame.opcode.is_control() || (frame.is_final && frame.opcode != Opcode::Continuation))
         {
             return Ok((end, Some((frame.opcode, Place::Input { from }))));

@@ -20,6 +20,8 @@ mod scratch;
 mod serve;
 mod sink;
 mod socket;
+#[cfg(test)]
+mod testing;
 mod transport;
 mod wheel;
 

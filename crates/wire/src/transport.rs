@@ -147,4 +147,4 @@ fn try_read(tcp: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

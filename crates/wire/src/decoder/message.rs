@@ -28,6 +28,11 @@ impl Message {
         &self.bytes
     }
 
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     pub(super) fn fragments(&self) -> u32 {
         self.fragments
     }
