@@ -1,6 +1,6 @@
 //! The configuration: defaults, then a TOML file, then the environment.
 //!
-//! Each setting is declared once, in [`sections`] or [`apps`]: its name, type, default, allowed values and what it does.
+//! Each setting is declared once, in `sections` or `apps`: its name, type, default, allowed values and what it does.
 //! The parser, the messages, `docs/configuration.md` and `courant.example.toml` all come from that declaration.
 //!
 //! Nothing is fixed silently: an unknown key or variable, a value out of its range, or two settings that contradict each
