@@ -192,7 +192,7 @@ impl FileLog {
         }
         let mut found = Vec::new();
         let mut bytes = 0;
-        for sequence in (from..).take(records_max.min(READ_RECORDS)) {
+        for sequence in (from..=entry.last()).take(records_max.min(READ_RECORDS)) {
             let Some(location) = entry.get(sequence) else { break };
             bytes += u64::from(location.bytes);
             if bytes > READ_BYTES && !found.is_empty() {

@@ -179,7 +179,8 @@ fn decode_groups(body: &[u8]) -> Option<Vec<Group<'_>>> {
             reader.take(length as usize)?;
             records.push(start..BATCH_HEADER_BYTES + body.len() - reader.0.len());
         }
-        first.checked_add(u64::from(count))?;
+        // One more than the last, for there must be a next one.
+        first.checked_add(u64::from(count) + 1)?;
         groups.push(Group { stream, first, records });
     }
     Some(groups)
