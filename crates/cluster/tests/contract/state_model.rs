@@ -276,7 +276,8 @@ pub(crate) fn whatever_is_done_at_the_same_time_each_transition_is_reported_once
     const GATEWAYS: u64 = 4;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     let ops = vec(vec(op(), 50..150), GATEWAYS as usize);
-    let config = ProptestConfig { cases: 64, ..ProptestConfig::default() };
+    let standard = ProptestConfig::default();
+    let config = ProptestConfig { cases: standard.cases / 4, ..standard };
     let checked = TestRunner::new(config).run(&ops, |ops| {
         runtime.block_on(async {
             let state = make();

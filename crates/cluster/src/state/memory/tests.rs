@@ -109,3 +109,26 @@ async fn a_refused_join_leaves_no_channel_behind() {
     assert!(matches!(refused, Err(StateError::MembersFull { members_max: 0 })));
     assert!(state.channels("1001", "").await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_channel_may_have_connections_with_and_without_a_member() {
+    let state = MemoryState::default();
+    let key = key("x");
+    let connection = |low| SubscriberId { high: 1, low };
+    let join = |user: Option<&str>, members_max| Join {
+        member: user.map(|user| Member { user_id: user.into(), user_info: None }),
+        members_max,
+        cached: false,
+    };
+    state.join(&key, connection(1), join(None, 0)).await.unwrap();
+    state.join(&key, connection(2), join(None, 0)).await.unwrap();
+    assert!(state.join(&key, connection(3), join(Some("u"), 0)).await.is_err());
+    let again = state.join(&key, connection(1), join(Some("u"), 9)).await.unwrap();
+    assert!(!again.member_added, "it is in already, and as nobody");
+    let joined = state.join(&key, connection(3), join(Some("u"), 9)).await.unwrap();
+    assert_eq!((joined.occupied, joined.member_added, joined.subscription_count), (false, true, 3));
+    let left = state.leave(&key, connection(1)).await.unwrap();
+    assert_eq!(left, Left { vacated: false, member_removed: false, subscription_count: 2 });
+    assert!(state.leave(&key, connection(3)).await.unwrap().member_removed);
+    assert!(state.leave(&key, connection(2)).await.unwrap().vacated);
+}
