@@ -2,19 +2,23 @@
 
 mod environment;
 mod file;
+mod given;
+mod input;
+mod section;
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use toml_edit::{Item, TableLike};
+use toml_edit::TableLike;
 
-use super::kinds::{Input, Kind};
 use super::problem::{ConfigErrors, Place, Problem};
 use super::settings::Section;
 use super::{ReadFile, documented_sections};
 
 pub(super) use environment::{ENVIRONMENT_PREFIX, Environment};
 pub(super) use file::File;
+pub(super) use given::Given;
+pub(super) use section::SectionReader;
 
 /// Reads everything and collects what is wrong.
 pub(super) struct Reader<'a> {
@@ -23,23 +27,6 @@ pub(super) struct Reader<'a> {
     read_file: ReadFile<'a>,
     given: HashMap<&'static str, Given>,
     problems: Vec<Problem>,
-}
-
-/// Where the settings of a section were given, so that a later check can name the place.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Given {
-    section: String,
-    settings: HashMap<&'static str, (Place, Option<String>)>,
-    place: Option<Place>,
-}
-
-/// Reads the settings of one table.
-pub(super) struct SectionReader<'r, 'a> {
-    reader: &'r mut Reader<'a>,
-    table: Option<&'a dyn TableLike>,
-    environment_prefix: Option<&'static str>,
-    given: Given,
-    known: Vec<&'static str>,
 }
 
 // === impl Reader ===
@@ -76,16 +63,10 @@ impl<'a> Reader<'a> {
         with_environment: bool,
         others: &[&'static str],
     ) -> (S, Given) {
-        let mut section = SectionReader {
-            reader: self,
-            table,
-            environment_prefix: with_environment.then_some(S::ENVIRONMENT_PREFIX),
-            given: Given { section: name, settings: HashMap::new(), place },
-            known: others.to_vec(),
-        };
+        let prefix = with_environment.then_some(S::ENVIRONMENT_PREFIX);
+        let mut section = SectionReader::new(self, table, prefix, Given::new(name, place), others);
         let value = S::read(&mut section);
-        section.report_unknown();
-        (value, section.given)
+        (value, section.finish())
     }
 
     /// The tables of a list of tables, each with its place.
@@ -185,114 +166,6 @@ impl<'a> Reader<'a> {
 
     fn place(&self, span: Option<std::ops::Range<usize>>) -> Place {
         self.file.map_or(Place::Nowhere, |file| file.place(span))
-    }
-}
-
-// === impl Given ===
-
-impl Given {
-    /// A problem with a setting, at the place where it was given, or else where its table is.
-    pub(super) fn problem(&self, setting: &str, message: impl Into<String>) -> Problem {
-        let (place, value) = match self.settings.get(setting) {
-            Some((place, value)) => (place.clone(), value.clone()),
-            None => (self.place.clone().unwrap_or(Place::Nowhere), None),
-        };
-        Problem { place, key: format!("{}.{setting}", self.section), value, message: message.into() }
-    }
-
-    /// Whether the setting was given, rather than left at its default.
-    pub(super) fn has(&self, setting: &str) -> bool {
-        self.settings.contains_key(setting)
-    }
-}
-
-// === impl SectionReader ===
-
-impl SectionReader<'_, '_> {
-    /// Reads a setting: from the environment, else from the file, else the default. Wrong values are reported wherever
-    /// they are, also where they are overridden.
-    pub(super) fn read<K: Kind>(&mut self, name: &'static str, kind: &K, default: &str) -> K::Value {
-        self.known.push(name);
-        let from_file = self.read_file(name, kind);
-        let from_environment = self.read_environment(name, kind);
-        from_environment.or(from_file).unwrap_or_else(|| {
-            let default = Input::Untyped(default.to_owned());
-            kind.read(&default).unwrap_or_else(|_| unreachable!("the default of {name} is not allowed"))
-        })
-    }
-
-    fn read_file<K: Kind>(&mut self, name: &'static str, kind: &K) -> Option<K::Value> {
-        let (key, item) = self.table?.get_key_value(name)?;
-        let file = self.reader.file?;
-        let place = file.place(key.span().or(item.span()));
-        let shown = (!kind.is_secret()).then(|| file.shown(item));
-        self.accept(name, place, shown, kind, &input(item))
-    }
-
-    fn read_environment<K: Kind>(&mut self, name: &'static str, kind: &K) -> Option<K::Value> {
-        let variable = format!("{}{}", self.environment_prefix?, name.to_uppercase());
-        let text = self.reader.environment.get(&variable)?;
-        let shown = (!kind.is_secret()).then(|| file::shorten(&format!("{text:?}")));
-        let input = Input::Untyped(text.to_owned());
-        self.accept(name, Place::Variable(variable), shown, kind, &input)
-    }
-
-    fn accept<K: Kind>(
-        &mut self,
-        name: &'static str,
-        place: Place,
-        shown: Option<String>,
-        kind: &K,
-        input: &Input,
-    ) -> Option<K::Value> {
-        self.given.settings.insert(name, (place, shown));
-        let value = kind.read(input).ok();
-        if value.is_none() {
-            let problem = self.given.problem(name, format!("allowed is {}", kind.allowed()));
-            self.reader.problems.push(problem);
-        }
-        value
-    }
-
-    fn report_unknown(&mut self) {
-        let Some(table) = self.table else { return };
-        for (name, item) in table.iter() {
-            if self.known.contains(&name) {
-                continue;
-            }
-            let span = table.key(name).and_then(toml_edit::Key::span).or(item.span());
-            let guess = guess(name, self.known.iter().copied());
-            self.reader.problems.push(Problem {
-                place: self.reader.place(span),
-                key: format!("{}.{name}", self.given.section),
-                value: None,
-                message: format!("there is no such setting{guess}"),
-            });
-        }
-    }
-}
-
-/// What a TOML value says.
-fn input(item: &Item) -> Input {
-    match item {
-        Item::Value(value) => value_input(value),
-        Item::Table(table) => Input::Table(table.iter().map(|(k, v)| (k.to_owned(), input(v))).collect()),
-        Item::None | Item::ArrayOfTables(_) => Input::Other,
-    }
-}
-
-fn value_input(value: &toml_edit::Value) -> Input {
-    use toml_edit::Value;
-    match value {
-        Value::String(text) => Input::Text(text.value().clone()),
-        Value::Integer(number) => Input::Integer(*number.value()),
-        Value::Float(number) => Input::Float(*number.value()),
-        Value::Boolean(on) => Input::Switch(*on.value()),
-        Value::Array(array) => Input::List(array.iter().map(value_input).collect()),
-        Value::InlineTable(table) => {
-            Input::Table(table.iter().map(|(k, v)| (k.to_owned(), value_input(v))).collect())
-        }
-        Value::Datetime(_) => Input::Other,
     }
 }
 

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use courant_auth::{
     App, AppId, AppLimits, Apps, AppsError, IdentityError, Key, KeyPair, OriginPattern, Secret,
-    WebhookEndpoint, WebhookEvent,
+    WebhookEndpoint, WebhookError, WebhookEvent,
 };
 
 use super::{AppSettings, Declared, WebhookSettings};
 use crate::config::development;
+use crate::config::problem::Problem;
 use crate::config::sections::Server;
 use crate::config::source::{Given, Reader};
 
@@ -185,9 +186,12 @@ fn endpoint(settings: &WebhookSettings, given: &Given, reader: &mut Reader<'_>) 
             Err(error) => reader.push(given.problem("event_types", error.to_string())),
         }
     }
-    let mut endpoint = WebhookEndpoint::new(&settings.url)
-        .map_err(|error| reader.push(given.problem("url", error.to_string())))
-        .ok()?;
+    let problem = |error: WebhookError| match error {
+        WebhookError::Credentials => Problem { value: None, ..given.problem("url", error.to_string()) },
+        _ => given.problem("url", error.to_string()),
+    };
+    let mut endpoint =
+        WebhookEndpoint::new(&settings.url).map_err(|error| reader.push(problem(error))).ok()?;
     endpoint.event_types = events;
     for (name, value) in &settings.headers {
         if let Err(error) = endpoint.add_header(name, value) {

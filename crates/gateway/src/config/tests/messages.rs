@@ -94,6 +94,12 @@ fn long_values_are_shortened_and_secrets_are_never_shown() {
     );
     assert!(!problems.is_empty());
     assert!(!problems.concat().contains("hush"), "{problems:?}");
+    let app = "[[apps]]\nid = \"1\"\nkey = \"k\"\nsecret = \"s\"";
+    let problems = wrong(&format!("{app}\n[[apps.webhooks]]\nurl = \"https://me:hush@a.example/\""), &[]);
+    assert_eq!(
+        problems,
+        ["courant.toml:6: apps.webhooks.url: the URL holds credentials; send them in a header instead"]
+    );
 }
 
 #[test]
