@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use courant_cluster::{Message, MessageId, Receiver, SubscriberId, Topic};
@@ -65,6 +65,7 @@ impl Observer for () {}
 
 /// The topics that are listened to in this gateway, and their subscribers.
 pub struct Hub {
+    this: Weak<Hub>,
     shards: Box<[Shard]>,
     hasher: RandomState,
     workers: Box<[mpsc::Sender<Job>]>,
@@ -78,22 +79,34 @@ struct Shard {
 
 /// A topic with at least one subscriber. Locked after its shard, never before.
 pub(crate) struct Entry {
+    hub: Weak<Hub>,
     pub(crate) topic: Topic,
     pub(crate) members: Mutex<Members>,
     hash: u64,
 }
 
-/// A subscriber's place in a topic, to be given back with [`Hub::unsubscribe`].
+/// A subscriber's place in a topic. Dropping it ends the subscription, as [`Hub::unsubscribe`] does.
 #[must_use]
 pub struct Subscription {
     entry: Arc<Entry>,
     slot: u32,
+    ended: bool,
 }
 
 impl Subscription {
     /// The topic it is a subscription of.
     pub fn topic(&self) -> &Topic {
         &self.entry.topic
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if !self.ended
+            && let Some(hub) = self.entry.hub.upgrade()
+        {
+            hub.remove(&self.entry, self.slot);
+        }
     }
 }
 
@@ -108,7 +121,13 @@ impl Hub {
             })
             .collect();
         let shards = (0..SHARDS).map(|_| Shard::default()).collect();
-        Arc::new(Self { shards, hasher: RandomState::new(), workers, observer })
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            shards,
+            hasher: RandomState::new(),
+            workers,
+            observer,
+        })
     }
 
     /// Subscribes `sink` under `id`, with `greeting` before anything else of this topic.
@@ -127,7 +146,8 @@ impl Hub {
         let mut topics = self.shard(hash).topics.lock();
         let entry = topics.entry(topic.clone()).or_insert_with(|| {
             self.observer.topics(1);
-            Arc::new(Entry { topic: topic.clone(), members: Mutex::default(), hash })
+            let hub = self.this.clone();
+            Arc::new(Entry { hub, topic: topic.clone(), members: Mutex::default(), hash })
         });
         let entry = entry.clone();
         let slot = {
@@ -141,12 +161,16 @@ impl Hub {
         drop(topics);
         self.observer.subscriptions(1);
         sink.flush();
-        Subscription { entry, slot }
+        Subscription { entry, slot, ended: false }
     }
 
     /// Ends a subscription. Answers whether it was the topic's last one here.
-    pub fn unsubscribe(&self, subscription: Subscription) -> bool {
-        let Subscription { entry, slot } = subscription;
+    pub fn unsubscribe(&self, mut subscription: Subscription) -> bool {
+        subscription.ended = true;
+        self.remove(&subscription.entry, subscription.slot)
+    }
+
+    fn remove(&self, entry: &Entry, slot: u32) -> bool {
         let mut topics = self.shard(entry.hash).topics.lock();
         let empty = {
             let mut members = entry.members.lock();
