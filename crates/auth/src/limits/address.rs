@@ -31,7 +31,7 @@ pub struct AddressLimits {
     pub connection_rate: Quota,
     /// Addresses that are not limited.
     pub exempt: Networks,
-    /// How many addresses are told apart; the rest share the limits of one. It bounds the memory (about 64 bytes each)
+    /// How many addresses are told apart; the rest share the limits of one. It bounds the memory (about 100 bytes each)
     /// that someone with many addresses can take.
     pub addresses_max: NonZeroUsize,
 }
