@@ -91,9 +91,9 @@ pub enum LogError {
     /// A record is not what was written.
     #[error("stream {stream} is damaged at byte {offset} of {file}: {what}")]
     Damaged {
-        /// The stream.
+        /// The stream, `*` where it may be any in the file.
         stream: String,
-        /// The segment file.
+        /// The file.
         file: String,
         /// Where in it.
         offset: u64,

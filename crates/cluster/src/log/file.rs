@@ -22,6 +22,7 @@
 //! - *Bits rot, a file is cut.* Anything but a torn end is [`LogError::Damaged`] when the log is opened or
 //!   the record is read; nothing is skipped. The limits: damage to the very last batch after a crash looks the
 //!   same as a torn one, and a whole file that was removed is noticed by the records that follow its own.
+//!   The error names file and offset; the way back is a copy of the directory, made while no process had it open.
 //! - *The disk is full.* The append fails, its bytes are cut off again, and the log goes on. Should the cut
 //!   or an fsync fail, nobody knows what the disk has: the log is closed until it is opened again.
 //! - *A second process opens it.* That is refused, by a lock on the file `lock`.

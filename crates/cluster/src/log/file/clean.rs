@@ -15,8 +15,8 @@ use super::segment;
 use super::writer::Writer;
 use crate::LogError;
 
-/// A segment is rewritten when less than one part in this many of it is of use. That bounds the disk to four
-/// times the live records and some segments, and what is written again to a third of what is freed.
+/// A segment is rewritten when less than one part in this many of its records is of use. That bounds the disk to
+/// four times the live records and some segments, and what is written again to a third of what is freed.
 const LIVE_PART: u64 = 4;
 
 impl Writer {
@@ -26,7 +26,7 @@ impl Writer {
         self.remove_dead();
         let active = self.active.header.number;
         let mostly_dead = self.index.lock().segments.iter().find_map(|(number, slot)| {
-            let is_mostly_dead = !slot.unreadable && slot.live_bytes * LIVE_PART < slot.bytes;
+            let is_mostly_dead = !slot.unreadable && slot.live_bytes * LIVE_PART < slot.record_bytes;
             (*number != active && is_mostly_dead).then_some(*number)
         });
         let Some(number) = mostly_dead else { return };

@@ -15,6 +15,9 @@ use std::ops::Range;
 
 use crate::Sequence;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) const SEGMENT_HEADER_BYTES: usize = 36;
 pub(super) const BATCH_HEADER_BYTES: usize = 16;
 /// What stands before a record's bytes.

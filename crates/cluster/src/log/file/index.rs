@@ -46,7 +46,9 @@ pub(super) struct SnapshotAt {
 pub(super) struct Slot {
     pub(super) segment: Arc<Segment>,
     pub(super) bytes: u64,
-    /// Bytes of records that no snapshot stands for.
+    /// Bytes of all records in it. With what stands around them a segment of small ones is far longer.
+    pub(super) record_bytes: u64,
+    /// Bytes of those that are of use: no snapshot stands for them, and they were not moved.
     pub(super) live_bytes: u64,
     /// It could not be read when its live records were to be moved, so that isn't tried again.
     pub(super) unreadable: bool,
@@ -81,6 +83,14 @@ impl Index {
         }
         if let Some(slot) = segments.get_mut(&location.segment) {
             slot.live_bytes += u64::from(location.bytes);
+        }
+    }
+
+    /// Counts what was written to a segment.
+    pub(super) fn grow(&mut self, segment: u32, bytes: u64, record_bytes: u64) {
+        if let Some(slot) = self.segments.get_mut(&segment) {
+            slot.bytes = bytes;
+            slot.record_bytes += record_bytes;
         }
     }
 
@@ -120,6 +130,15 @@ impl Index {
 fn retire(segments: &mut BTreeMap<u32, Slot>, location: Location) {
     if let Some(slot) = segments.get_mut(&location.segment) {
         slot.live_bytes -= u64::from(location.bytes);
+    }
+}
+
+// === impl Slot ===
+
+impl Slot {
+    /// A segment of this length, before its records are entered.
+    pub(super) fn new(segment: Arc<Segment>, bytes: u64, record_bytes: u64) -> Self {
+        Self { segment, bytes, record_bytes, live_bytes: 0, unreadable: false }
     }
 }
 

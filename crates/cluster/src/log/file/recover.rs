@@ -96,8 +96,10 @@ fn add_segment(
     {
         return Err(previous.segment.damaged("*", previous.bytes, "the segment lost its end"));
     }
+    let mut record_bytes = 0;
     let good = segment.batches(&bytes, is_last, |at, groups| {
         for group in groups {
+            record_bytes += group.records.iter().map(|record| record.len() as u64).sum::<u64>();
             let snapshot = index.streams.get(group.stream).map_or(0, |stream| stream.first - 1);
             let sequences = group.first..;
             for (sequence, record) in sequences.zip(&group.records).filter(|(s, _)| *s > snapshot) {
@@ -115,8 +117,7 @@ fn add_segment(
         let cut = disk.truncate(&segment.file, good).and_then(|()| disk.sync(&segment.file));
         cut.map_err(|error| LogError::Storage(format!("can't cut {}: {error}", segment.path.display())))?;
     }
-    let slot = Slot { segment: Arc::new(segment), bytes: good, live_bytes: 0, unreadable: false };
-    index.segments.insert(number, slot);
+    index.segments.insert(number, Slot::new(Arc::new(segment), good, record_bytes));
     Ok(())
 }
 

@@ -356,3 +356,15 @@ async fn options_out_of_range_are_refused() {
         assert!(matches!(FileLog::open(dir.path(), options).await, Err(LogError::Invalid(_))));
     }
 }
+
+#[tokio::test]
+async fn segments_of_small_records_are_not_rewritten_while_those_are_of_use() {
+    let dir = TempDir::new().unwrap();
+    let log = open(&dir).await.unwrap();
+    for n in 0..200 {
+        log.append(&"a long name".repeat(9), None, vec![Bytes::from_static(b"x")]).await.unwrap();
+        log.put_snapshot("other", Snapshot { sequence: 0, state: Bytes::new() }).await.unwrap();
+        assert!(files(&dir, "log")[0].ends_with("0000000001.log"), "{n}: the first segment is of use");
+    }
+    assert!(files(&dir, "log").len() > 3);
+}

@@ -124,9 +124,8 @@ impl Writer {
             let location = segment::location(number, at, &placed.range);
             index.put(&placed.stream, placed.sequence, location);
         }
-        if let Some(slot) = index.segments.get_mut(&number) {
-            slot.bytes = self.active_bytes;
-        }
+        let record_bytes = batch.records.iter().map(|placed| placed.range.len() as u64).sum();
+        index.grow(number, self.active_bytes, record_bytes);
         Ok(())
     }
 
@@ -254,7 +253,6 @@ fn add_segment(
     };
     let segment = Arc::new(segment::create(disk, dir, header)?);
     let bytes = SEGMENT_HEADER_BYTES as u64;
-    let slot = Slot { segment: segment.clone(), bytes, live_bytes: 0, unreadable: false };
-    index.lock().segments.insert(header.number, slot);
+    index.lock().segments.insert(header.number, Slot::new(segment.clone(), bytes, 0));
     Ok((segment, bytes))
 }
