@@ -9,6 +9,9 @@ use crate::config::{CONFIG_VARIABLE, apps, documented_sections};
 /// What the name of every variable of ours begins with.
 pub(in crate::config) const ENVIRONMENT_PREFIX: &str = "COURANT_";
 
+/// What is ours and sets nothing here: where the file is, what the build notes, what the load generator tells its workers.
+const OTHERS: [&str; 3] = [CONFIG_VARIABLE, "COURANT_REVISION", "COURANT_BENCH_"];
+
 /// The variables that concern Courant.
 #[derive(Clone, Debug, Default)]
 pub(in crate::config) struct Environment(BTreeMap<String, String>);
@@ -19,7 +22,7 @@ impl Environment {
         let is_ours = |(name, value): &(String, String)| {
             name.starts_with(ENVIRONMENT_PREFIX)
                 && !value.is_empty()
-                && name != CONFIG_VARIABLE
+                && !OTHERS.iter().any(|other| name.starts_with(other))
                 && !is_service_link(name, value)
         };
         Self(variables.into_iter().filter(is_ours).collect())

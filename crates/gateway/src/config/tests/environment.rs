@@ -36,6 +36,8 @@ fn variables_of_others_are_left_alone() {
     let environment = [
         ("PATH", "/bin"),
         ("COURANT_CONFIG", "/etc/courant.toml"),
+        ("COURANT_REVISION", "abc"),
+        ("COURANT_BENCH_WORKER", "1"),
         ("COURANT_PORT", "tcp://10.0.0.1:6001"),
         ("COURANT_PORT_6001_TCP", "tcp://10.0.0.1:6001"),
         ("COURANT_PORT_6001_TCP_ADDR", "10.0.0.1"),
