@@ -14,7 +14,7 @@ enum Owned {
 }
 
 /// Takes one byte that chooses limits, one that chooses a split, and a client's stream.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let [limits, split, stream @ ..] = data else { return };
     let limits = match limits % 3 {
         0 => Limits::default(),

@@ -95,8 +95,7 @@ impl Decoder {
         Self::default()
     }
 
-    /// Whether the stream is between two messages, and the decoder without memory of its own. True again
-    /// only once a step was made after the message's event.
+    /// Whether the stream is between two messages, and the decoder without memory of its own.
     pub fn is_idle(&self) -> bool {
         self.partial.is_none()
     }
@@ -107,7 +106,7 @@ impl Decoder {
     ///
     /// A [`Violation`], after which the stream has no meaning and must be closed with the violation's code.
     pub fn decode<'a>(&'a mut self, input: &'a mut [u8], limits: &Limits) -> Result<Decoded<'a>, Violation> {
-        self.drop_handed_out();
+        self.release();
         let (consumed, found) = self.advance(input, limits)?;
         let Some((opcode, place)) = found else { return Ok(Decoded { consumed, event: None }) };
         let payload: &'a [u8] = match (place, self.partial.as_deref()) {
@@ -123,7 +122,9 @@ impl Decoder {
         Ok(Decoded { consumed, event: Some(event) })
     }
 
-    fn drop_handed_out(&mut self) {
+    /// Frees the payload of the event that was handed out last. The next step does the same; this is for a stream
+    /// that now waits.
+    pub fn release(&mut self) {
         let Some(partial) = &mut self.partial else { return };
         match partial.handed_out.take() {
             Some(Place::Control) => partial.control = Vec::new(),

@@ -111,13 +111,16 @@ impl Inbound {
         let read = result?;
         self.read_at = Tick::now();
         self.end = read;
-        socket.context().observer.bytes_read(read);
+        if read > 0 {
+            socket.context().observer.bytes_read(read);
+        }
         Ok(read)
     }
 
     /// Gives the thread's buffer back, keeping only what is not decoded. To be called before waiting.
     pub(super) fn release(&mut self) {
         self.budget = BUDGET;
+        self.decoder.release();
         let left = self.at..self.end;
         match std::mem::replace(&mut self.buffer, Buffer::None) {
             Buffer::Lent(buffer) => {
@@ -130,6 +133,13 @@ impl Inbound {
             Buffer::Kept(bytes) if !left.is_empty() => self.buffer = Buffer::Kept(bytes),
             Buffer::Kept(_) | Buffer::None => {}
         }
+    }
+}
+
+#[cfg(test)]
+impl Inbound {
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.decoder.is_idle() && matches!(self.buffer, Buffer::None)
     }
 }
 

@@ -81,6 +81,32 @@ async fn the_future_of_a_connection_is_small() {
 }
 
 #[tokio::test]
+async fn a_connection_that_waits_between_messages_holds_no_buffer() {
+    let (server, client) = loopback().await;
+    let socket = socket(Transport::plain(server), roomy());
+    let mut client = Client(client);
+    let parts = [frame(false, BINARY, &[1; 100_000]), frame(true, CONTINUATION, &[2; 100_000])];
+    let leftover = frame(true, TEXT, b"first");
+    let mut inbound = Inbound::new(&leftover);
+    client.send_raw(&parts.concat()).await;
+    let mut messages = 0;
+    while messages < 2 {
+        match inbound.next(&socket) {
+            Next::Text(_) | Next::Binary(_) => messages += 1,
+            Next::Wait => {
+                inbound.release();
+                poll_fn(|cx| socket.poll_wait(cx)).await;
+            }
+            _ => {}
+        }
+    }
+    assert!(!inbound.holds_nothing());
+    assert!(matches!(inbound.next(&socket), Next::Wait));
+    inbound.release();
+    assert!(inbound.holds_nothing());
+}
+
+#[tokio::test]
 async fn messages_come_back_in_order() {
     let (_, serving, mut client) = echo().await;
     for number in 0..500 {
