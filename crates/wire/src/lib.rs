@@ -9,6 +9,34 @@
 //! - [`Wheel`]: one-second timers for a great many connections.
 //!
 //! An idle connection holds no buffer, neither for reading nor for writing.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use bytes::Bytes;
+//! use courant_wire::{Closed, Context, Frame, Handler, Sink, Socket, Step, Transport, serve};
+//!
+//! /// Sends texts back.
+//! struct Echo(Arc<Socket>);
+//!
+//! impl Handler for Echo {
+//!     fn text(&mut self, text: &str) -> Step<'_> {
+//!         let _closing = self.0.push(&Frame::text(text));
+//!         Step::Done
+//!     }
+//!
+//!     fn binary(&mut self, _data: &[u8]) -> Step<'_> {
+//!         self.0.close(1003, "text only");
+//!         Step::Done
+//!     }
+//! }
+//!
+//! /// Takes over once the handshake is answered. `leftover` is what the client sent right after it.
+//! async fn connection(tcp: tokio::net::TcpStream, leftover: Bytes, context: Arc<Context>) -> Closed {
+//!     let socket = Arc::new(Socket::new(Transport::plain(tcp), context, (1013, "slow consumer")));
+//!     serve(socket.clone(), leftover, Echo(socket)).await
+//! }
+//! ```
 
 mod clock;
 mod decoder;

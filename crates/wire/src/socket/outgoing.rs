@@ -1,9 +1,8 @@
 //! What waits to be written to a client, and the writing of it.
 
 use std::io;
-use std::task::{Context, Poll, Waker};
-
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
