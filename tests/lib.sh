@@ -93,7 +93,7 @@ wait_for_port() { # HOST PORT: until something listens, or fails after 60 s
 # Suites with fixed ports each get a network of their own, so that they can run at the same time and next to anything
 # that is using these ports. `unshare` may be forbidden (many containers): then they run in the common network.
 can_have_own_network() {
-  [ -z "${COURANT_TEST_COMMON_NETWORK:-}" ] && unshare -rn ip link set lo up 2>/dev/null
+  [ -z "${COMMON_NETWORK:-}" ] && unshare -rn ip link set lo up 2>/dev/null
 }
 
 in_own_network() { # starts this script again, with the same arguments, in a network that has only a loopback
@@ -114,12 +114,12 @@ server_under_test() { # NAME CONFIG [HOST PORT]
   fi
 }
 
-build_server() { # sets COURANT_BIN, unless the caller has named one
-  if [ -z "${COURANT_BIN:-}" ]; then
+build_server() { # sets SERVER_BIN, unless the caller has named one
+  if [ -z "${SERVER_BIN:-}" ]; then
     (cd "$REPO" && cargo build --quiet --release --locked -p courant) || die "courant does not build"
-    export COURANT_BIN=${CARGO_TARGET_DIR:-$REPO/target}/release/courant
+    export SERVER_BIN=${CARGO_TARGET_DIR:-$REPO/target}/release/courant
   fi
-  [ -x "$COURANT_BIN" ] || die "there is no program at $COURANT_BIN"
+  [ -x "$SERVER_BIN" ] || die "there is no program at $SERVER_BIN"
 }
 
 # Starts Courant with CONFIG on free ports and a data folder of its own, and waits until it is ready.
@@ -134,7 +134,7 @@ start_server() { # NAME CONFIG [VARIABLE=value...]
     PORT=$(free_port) PRIVATE_PORT=$(free_port)
     env COURANT_SERVER_LISTEN="$HOST:$PORT" COURANT_SERVER_PRIVATE_LISTEN="$HOST:$PRIVATE_PORT" \
       COURANT_SERVER_DATA_DIRECTORY="$SERVER_DATA" "$@" \
-      "$COURANT_BIN" serve --config "$config" >"$SERVER_LOG" 2>&1 &
+      "$SERVER_BIN" serve --config "$config" >"$SERVER_LOG" 2>&1 &
     SERVER_PID=$!
     OWN_PIDS+=("$SERVER_PID")
     wait_until_ready "$SERVER_PID" "$PRIVATE_PORT" && return
@@ -179,7 +179,8 @@ install_npm() { # sets NPM: the folder whose node_modules has all that the JavaS
   export NODE_PATH=$NPM/node_modules
 }
 
-# Without --legacy-peer-deps all of react-native would come too, for one type. pusher-js is copied because its suites are built from its sources, which TypeScript's loader refuses inside node_modules.
+# Without --legacy-peer-deps all of react-native would come too, for one type. pusher-js is copied because its suites are
+# built from its sources, which TypeScript's loader refuses to do inside node_modules.
 npm_ci() {
   cp "$1/package.json" "$1/package-lock.json" "$NPM/" && cd "$NPM" && npm ci --legacy-peer-deps --ignore-scripts --no-audit --no-fund &&
     rm -rf pusher-js && cp -r node_modules/pusher-js pusher-js
@@ -205,6 +206,16 @@ finish() { # PASSED FAILED [SKIPPED]
   echo "$line"
   [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
   exit
+}
+
+# Runs test files of our own under Node's test runner, one after another, against HOST and PORT, and finishes.
+node_tests() { # FILE...
+  temporary_directory
+  export HOST PORT TOTALS=$DIRECTORY/totals
+  node --test --test-concurrency=1 --test-reporter="$REPO/tests/conformance/totals.js" --test-reporter-destination=stdout "$@"
+  local passed=0 failed=1 skipped=0
+  [ -s "$TOTALS" ] && read -r passed failed skipped <"$TOTALS"
+  finish "$passed" "$failed" "$skipped"
 }
 
 # Foreign suites have a known number of tests: one that silently ran fewer has not passed.
