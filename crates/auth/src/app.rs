@@ -18,6 +18,8 @@ pub struct App {
     pub keys: Vec<KeyPair>,
     /// Whether clients may connect and servers may publish.
     pub enabled: bool,
+    /// Whether clients must come over TLS.
+    pub tls_required: bool,
     /// Whether clients may send `client-` events.
     pub client_events: bool,
     /// Whether subscribers are told how many they are.
@@ -88,6 +90,7 @@ impl App {
             name: None,
             keys,
             enabled: true,
+            tls_required: false,
             client_events: false,
             subscription_counting: false,
             watchlist: false,

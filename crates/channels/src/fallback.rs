@@ -89,6 +89,7 @@ async fn receive(
                 origin: request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok()),
                 address: client.address,
                 transport,
+                tls: client.tls,
             };
             match sessions::open(&channels, &session_key, &hello).await {
                 Some(session) => session,

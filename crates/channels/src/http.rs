@@ -28,6 +28,8 @@ use error::ApiError;
 pub struct ClientInfo {
     /// The client's address, as far as it is known.
     pub address: IpAddr,
+    /// Whether the client came over TLS.
+    pub tls: bool,
 }
 
 /// The routes of the HTTP API.

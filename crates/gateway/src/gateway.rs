@@ -11,7 +11,7 @@ use courant_channels::Channels;
 use courant_telemetry::Metrics;
 use courant_telemetry::metrics::labels::{Limit, RejectReason};
 use courant_wire::Context;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::TaskTracker;
@@ -28,6 +28,8 @@ pub struct Gateway {
     pub addresses: Addresses,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Networks,
+    /// Answer errors of the HTTP API in JSON to who accepts it.
+    pub json_errors: bool,
     /// Every connection's task.
     pub tasks: TaskTracker,
     draining: AtomicBool,
@@ -37,6 +39,8 @@ pub struct Gateway {
 pub struct Admission {
     /// The TCP peer, or whom its PROXY header names.
     pub peer: IpAddr,
+    /// Whether it came over TLS.
+    pub tls: bool,
     /// The place among all connections.
     _place: OwnedSemaphorePermit,
     /// The place among those of its address; behind a proxy it is taken when the client's address is known.
@@ -51,9 +55,10 @@ impl Gateway {
         metrics: Arc<Metrics>,
         addresses: Addresses,
         trusted_proxies: Networks,
+        json_errors: bool,
     ) -> Self {
         let (tasks, draining) = (TaskTracker::new(), AtomicBool::new(false));
-        Self { channels, context, metrics, addresses, trusted_proxies, tasks, draining }
+        Self { channels, context, metrics, addresses, trusted_proxies, json_errors, tasks, draining }
     }
 
     /// Whether new connections are to go elsewhere.
@@ -71,9 +76,14 @@ impl Gateway {
     ///
     /// # Errors
     /// It has; it is counted.
-    pub fn admit(&self, peer: IpAddr, place: OwnedSemaphorePermit) -> Result<Admission, AddressRefused> {
+    pub fn admit(
+        &self,
+        peer: IpAddr,
+        tls: bool,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Admission, AddressRefused> {
         let guard = if self.trusted_proxies.contains(peer) { None } else { Some(self.admit_address(peer)?) };
-        Ok(Admission { peer, _place: place, guard: Mutex::new(guard) })
+        Ok(Admission { peer, tls, _place: place, guard: Mutex::new(guard) })
     }
 
     /// The client's address for a request on a connection.
@@ -81,6 +91,13 @@ impl Gateway {
         let forwarded_for = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
         let forwarded_for: Vec<&str> = forwarded_for.collect();
         client_address(admission.peer, forwarded_for.into_iter(), &self.trusted_proxies)
+    }
+
+    /// Whether the client came over TLS: to here, or to the trusted proxy before.
+    pub fn is_tls(&self, admission: &Admission, headers: &HeaderMap) -> bool {
+        let forwarded = headers.get("x-forwarded-proto").map(HeaderValue::as_bytes);
+        let claims_tls = forwarded.is_some_and(|protocol| matches!(protocol, b"https" | b"wss"));
+        admission.tls || (claims_tls && self.trusted_proxies.contains(admission.peer))
     }
 
     /// Counts a connection that came through a trusted proxy for its client's address.

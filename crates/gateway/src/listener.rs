@@ -135,7 +135,7 @@ impl Acceptor {
         // Messages are small and must go at once; what can be sent together is put together before it is written.
         let _ = tcp.set_nodelay(true);
         let (tcp, peer) = self.proxied(tcp, peer.ip()).await?;
-        let admission = match self.gateway.admit(peer, place) {
+        let admission = match self.gateway.admit(peer, self.tls.is_some(), place) {
             Ok(admission) => Arc::new(admission),
             Err(refused) => {
                 debug!(%peer, %refused, "connection refused");

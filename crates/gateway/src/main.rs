@@ -28,6 +28,8 @@ enum Command {
         #[arg(value_enum)]
         page: documents::Page,
     },
+    /// Measure a server that speaks the Pusher protocol.
+    Bench(courant_bench::BenchArgs),
 }
 
 #[derive(clap::Args)]
@@ -67,6 +69,7 @@ fn command(command: Command) -> anyhow::Result<()> {
             print!("{}", documents::render(page));
             Ok(())
         }
+        Command::Bench(arguments) => courant_bench::run(arguments),
     }
 }
 

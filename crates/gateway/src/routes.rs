@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use ::http::{HeaderMap, header};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use courant_channels::http::ClientInfo;
-use courant_channels::http::error::ApiError;
+use courant_channels::http::error::{ApiError, ErrorText};
 use courant_channels::{fallback, http};
 use courant_telemetry::metrics::labels::{Endpoint, Status};
 
@@ -50,13 +51,23 @@ async fn around(State(gateway): State<Arc<Gateway>>, mut request: Request, next:
     let endpoint = endpoint(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str));
     if let Some(admission) = request.extensions().get::<Arc<Admission>>() {
         let address = gateway.client_of(admission, request.headers());
-        request.extensions_mut().insert(ClientInfo { address });
+        let tls = gateway.is_tls(admission, request.headers());
+        request.extensions_mut().insert(ClientInfo { address, tls });
     }
-    let response = next.run(request).await;
+    let wants_json = gateway.json_errors && accepts_json(request.headers());
+    let mut response = next.run(request).await;
+    if wants_json && let Some(text) = response.extensions_mut().remove::<ErrorText>() {
+        response = text.json_response(response.status());
+    }
     let status = Status::from(response.status().as_u16());
     gateway.metrics.http_requests.of(endpoint, status).inc();
     gateway.metrics.http_request_seconds.of(endpoint).observe(begun.elapsed().as_secs_f64());
     response
+}
+
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split([',', ';'])).any(|part| part.trim() == "application/json")
 }
 
 /// The label of a route; prefixes make no difference.

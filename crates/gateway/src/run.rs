@@ -194,7 +194,8 @@ fn gateway(
         addresses_max: ADDRESSES_MAX,
     });
     let trusted_proxies = Networks::new(config.server.trusted_proxies.clone());
-    Arc::new(Gateway::new(channels, Arc::new(context), metrics, addresses, trusted_proxies))
+    let json_errors = config.compatibility.json_errors;
+    Arc::new(Gateway::new(channels, Arc::new(context), metrics, addresses, trusted_proxies, json_errors))
 }
 
 fn channels_settings(config: &Config) -> Settings {

@@ -40,6 +40,7 @@ struct Greeting {
     origin: Option<String>,
     admission: Arc<Admission>,
     client: std::net::IpAddr,
+    tls: bool,
 }
 
 /// `GET /app/{key}`.
@@ -84,9 +85,10 @@ fn upgrade(
     if gateway.admit_forwarded(&admission, client).is_err() {
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "5")]).into_response();
     }
+    let tls = gateway.is_tls(&admission, request.headers());
     let origin =
         request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let greeting = Box::new(Greeting { key, parameters, origin, admission, client });
+    let greeting = Box::new(Greeting { key, parameters, origin, admission, client, tls });
     let tasks = gateway.tasks.clone();
     tasks.spawn(async move {
         // Boxed, each part of it, so that the task of a connection that just listens is small.
@@ -129,7 +131,7 @@ async fn open(gateway: Arc<Gateway>, on_upgrade: OnUpgrade, greeting: Box<Greeti
         both.freeze()
     };
     let socket = Arc::new(Socket::new(transport, gateway.context.clone(), SLOW_CONSUMER));
-    let Greeting { key, parameters, origin, admission, client } = *greeting;
+    let Greeting { key, parameters, origin, admission, client, tls } = *greeting;
     let connection = match &key {
         Some(key) => {
             let hello = Hello {
@@ -139,6 +141,7 @@ async fn open(gateway: Arc<Gateway>, on_upgrade: OnUpgrade, greeting: Box<Greeti
                 origin: origin.as_deref(),
                 address: client,
                 transport: Transport::WebSocket,
+                tls,
             };
             gateway.channels.open(&hello, socket.clone()).await.ok()
         }

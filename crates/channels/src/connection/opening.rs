@@ -36,6 +36,8 @@ pub struct Hello<'a> {
     pub address: IpAddr,
     /// What carries the connection.
     pub transport: Transport,
+    /// Whether it came over TLS.
+    pub tls: bool,
 }
 
 impl Channels {
@@ -170,6 +172,10 @@ impl Channels {
         if !app.enabled {
             let refusal = Refusal::new(CloseCode::AppDisabled, "Application is disabled");
             return Err((refusal, RejectReason::AppDisabled));
+        }
+        if app.tls_required && !hello.tls {
+            let refusal = Refusal::new(CloseCode::TlsRequired, "Application only accepts TLS connections");
+            return Err((refusal, RejectReason::TlsRequired));
         }
         if !app.allows_origin(hello.origin) {
             let refusal = Refusal::new(CloseCode::Unauthorized, "Origin not allowed");

@@ -1,8 +1,12 @@
 //! Every error of the HTTP API, in one table.
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
 use courant_auth::signature::http::HttpAuthError;
 use http::{StatusCode, header};
+
+use crate::message::quoted;
 
 /// Why a request was refused. The text is the body of the answer, a line of plain text.
 ///
@@ -101,6 +105,18 @@ pub enum ApiError {
     Unavailable,
 }
 
+/// The text of an error, as an extension of its answer: for who wants to put it into another form.
+#[derive(Clone, Debug)]
+pub struct ErrorText(pub Arc<str>);
+
+impl ErrorText {
+    /// The error as JSON, as self-hosted servers of old answered: `{"error":"…","code":404}`.
+    pub fn json_response(&self, status: StatusCode) -> Response {
+        let body = format!(r#"{{"error":{},"code":{}}}"#, quoted(&self.0), status.as_u16());
+        (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    }
+}
+
 impl ApiError {
     /// The status that goes with it.
     pub fn status(&self) -> StatusCode {
@@ -132,7 +148,9 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-        let mut response = (self.status(), headers, format!("{self}\n")).into_response();
+        let text = self.to_string();
+        let mut response = (self.status(), headers, format!("{text}\n")).into_response();
+        response.extensions_mut().insert(ErrorText(text.into()));
         if matches!(self, Self::Unavailable) {
             response.headers_mut().insert(header::RETRY_AFTER, http::HeaderValue::from_static("1"));
         }

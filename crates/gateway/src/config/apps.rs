@@ -31,6 +31,9 @@ settings! {
         secret_file: Option<PathBuf> = or_none("", path()), default "";
         /// Whether clients may connect and servers may publish.
         enabled: bool = switch(), default "true";
+        /// Whether clients must come over TLS; others are told to use it (4000). Behind a proxy that ends TLS, it must be one
+        /// of `server.trusted_proxies` and send `X-Forwarded-Proto`.
+        tls_required: bool = switch(), default "false";
         /// Whether clients may send `client-` events on private and presence channels.
         client_events: bool = switch(), default "false";
         /// Whether subscribers are told how many they are.
@@ -59,7 +62,7 @@ settings! {
         /// Client events of one connection in a second.
         client_events_per_second: u32 = count(1, 1_000_000), default "10";
         /// Bytes of a channel's name.
-        channel_name_bytes_max: usize = count(16, 1000), default "200";
+        channel_name_bytes_max: usize = count(16, 200), default "200";
         /// Bytes of an event's name.
         event_name_bytes_max: usize = count(16, 1000), default "200";
         /// Channels that one connection subscribes to.

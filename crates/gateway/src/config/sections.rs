@@ -189,11 +189,11 @@ settings! {
         /// Whether a client that names no protocol version is closed with 4008, as Pusher does. Otherwise it is taken for
         /// version 7.
         require_protocol_parameter: bool = switch(), default "false";
-        /// Whether a refused subscription is answered by `pusher:error` alone, as Pusher does. Otherwise by
-        /// `pusher:subscription_error` on the channel, which applications can act on.
+        /// Whether a refused subscription is answered by `pusher:error` alone, as Pusher does. Otherwise
+        /// `pusher:subscription_error` comes before it, which clients hand to the channel, so that applications can act on it.
         strict_errors: bool = switch(), default "false";
         /// Whether the HTTP API's errors are JSON for callers that accept `application/json` and not plain text.
-        json_errors: bool = switch(), default "true";
+        json_errors: bool = switch(), default "false";
     }
 }
 

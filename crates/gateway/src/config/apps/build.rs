@@ -108,6 +108,7 @@ fn build_app(declared: &Declared, reader: &mut Reader<'_>) -> Option<App> {
     app.enabled = settings.enabled;
     app.client_events = settings.client_events;
     app.subscription_counting = settings.subscription_counting;
+    app.tls_required = settings.tls_required;
     app.watchlist = settings.watchlist;
     app.authorized_connections = settings.authorized_connections;
     app.allowed_origins = origins;
