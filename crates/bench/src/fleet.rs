@@ -146,7 +146,11 @@ impl Fleet {
     /// # Errors
     /// If a worker is gone.
     pub(crate) fn begin(&mut self, run: u32, lanes: u16) -> anyhow::Result<()> {
-        self.command(&Command::Begin { run, lanes })
+        self.command(&Command::Begin { run, lanes })?;
+        for worker in &self.workers {
+            worker.seen.received.store(0, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Closes every connection with a reset.

@@ -36,6 +36,6 @@ impl Progress {
     pub(crate) fn part(&self, text: &str) {
         let clear = if self.terminal { "\r\x1b[2K" } else { "" };
         let _ = writeln!(io::stderr().lock(), "{clear}{text}");
-        self.told.set(None);
+        self.told.set(Some(Instant::now()));
     }
 }

@@ -95,15 +95,22 @@ pub(super) fn measure(
         cpu_ns_max: finished.cpu_ns_max,
         run_delay_ns: finished.sums.run_delay_ns,
     };
-    Ok(Trial::of(pace, &published, finished, meter.stop(&session.server, workers)))
+    Ok(Trial::of(pace, duration, &published, finished, meter.stop(&session.server, workers)))
 }
 
 impl Trial {
-    fn of(pace: Pace, published: &Published, finished: FinishedAll, costs: Costs) -> Self {
+    fn of(
+        pace: Pace,
+        duration: Duration,
+        published: &Published,
+        finished: FinishedAll,
+        costs: Costs,
+    ) -> Self {
         let sums = finished.sums;
-        let per_s = |count: u64, end_ns: u64| match end_ns.saturating_sub(published.started_ns) {
-            0 => 0.0,
-            ns => count as f64 * 1e9 / ns as f64,
+        // What is done before the stretch ends does not make it faster than it was planned.
+        let planned_end_ns = published.started_ns + duration.as_nanos() as u64;
+        let per_s = |count: u64, end_ns: u64| {
+            count as f64 * 1e9 / (end_ns.max(planned_end_ns) - published.started_ns).max(1) as f64
         };
         Self {
             offered_per_s: match pace {
