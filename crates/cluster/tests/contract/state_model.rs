@@ -208,7 +208,8 @@ impl Model {
 pub(crate) fn whatever_is_done_it_answers_as_the_model(make: impl Fn() -> Arc<dyn State>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let ops = vec(op(), 1..80);
-    let checked = TestRunner::default().run(&ops, |ops| {
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let checked = TestRunner::new(config).run(&ops, |ops| {
         runtime.block_on(async {
             let (state, mut model) = (make(), Model::default());
             for op in &ops {
@@ -277,7 +278,7 @@ pub(crate) fn whatever_is_done_at_the_same_time_each_transition_is_reported_once
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
     let ops = vec(vec(op(), 50..150), GATEWAYS as usize);
     let standard = ProptestConfig::default();
-    let config = ProptestConfig { cases: standard.cases / 4, ..standard };
+    let config = ProptestConfig { cases: standard.cases / 4, failure_persistence: None, ..standard };
     let checked = TestRunner::new(config).run(&ops, |ops| {
         runtime.block_on(async {
             let state = make();
