@@ -1,5 +1,6 @@
 //! What webhooks tell.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use courant_auth::{AppId, WebhookEvent};
@@ -74,6 +75,10 @@ pub(crate) struct Span {
     pub(crate) user_id: Option<Arc<str>>,
 }
 
+/// What must reach a receiver in order: events with the same key, a hash, are about the same thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct OrderKey(pub(crate) u64);
+
 /// Whether an event begins or ends a [`Span`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Edge {
@@ -113,6 +118,20 @@ impl Event {
     /// It as receivers get it.
     pub(crate) fn to_json(&self) -> Box<RawValue> {
         serde_json::value::to_raw_value(self).expect("texts and numbers can be encoded")
+    }
+
+    /// Which events it must not overtake: those of the same occupation, presence or count. Client events need no
+    /// order, as they have none among the clients either, and a busy channel has too many to send one by one.
+    pub(crate) fn order_key(&self) -> Option<OrderKey> {
+        let (about, user_id) = match self {
+            Self::ChannelOccupied { .. } | Self::ChannelVacated { .. } => (0u8, None),
+            Self::MemberAdded { user_id, .. } | Self::MemberRemoved { user_id, .. } => (1, Some(user_id)),
+            Self::SubscriptionCount { .. } => (2, None),
+            Self::ClientEvent { .. } | Self::CacheMiss { .. } => return None,
+        };
+        let mut hasher = DefaultHasher::new();
+        (about, self.channel(), user_id).hash(&mut hasher);
+        Some(OrderKey(hasher.finish()))
     }
 
     /// What it begins or ends, if it does.

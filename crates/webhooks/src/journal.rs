@@ -13,13 +13,14 @@ use bytes::Bytes;
 use courant_cluster::{Log, LogError, Sequence, Snapshot};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::Dispatcher;
 use crate::outbox::{Pending, Release, Ticket};
-use crate::record::Record;
-use crate::recovery::Recovered;
+use crate::record::{self, Record};
+use crate::recovery::Extent;
 
 /// The stream of the log.
 pub(crate) const STREAM: &str = "webhooks";
@@ -31,8 +32,10 @@ const APPEND_RECORDS_MAX: usize = 1000;
 const APPEND_BYTES_MAX: usize = 1 << 20;
 /// A snapshot is worth it once the records since the last are so many bytes, and twice as many as its own.
 const SNAPSHOT_WORTH_BYTES: usize = 4 << 20;
-/// How long to wait after the log refused.
+/// How long to wait after the log refused a record.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long to wait after the log refused a snapshot, which is dearer.
+const SNAPSHOT_RETRY_AFTER: Duration = Duration::from_secs(10);
 /// What is kept to be written while the log refuses. A snapshot then takes its place.
 const BACKLOG_BYTES_MAX: usize = 32 << 20;
 
@@ -47,24 +50,31 @@ pub(crate) struct Journal {
     last: Sequence,
     backlog: VecDeque<Bytes>,
     backlog_bytes: usize,
-    bytes_since_snapshot: usize,
-    snapshot_bytes: usize,
-    /// Records were dropped: only a snapshot makes the log complete again.
-    is_snapshot_due: bool,
     retry_at: Option<Instant>,
     /// Another process owns the stream. Nothing is written or sent any more.
     is_fenced: bool,
+    /// Records were dropped: only a snapshot makes the log complete again.
+    is_incomplete: bool,
+    /// The bytes of the last snapshot, and of the records since.
+    snapshot_bytes: usize,
+    record_bytes: usize,
+    /// What the snapshot that is being written stands for: bytes of records, and whether any that were dropped.
+    replaced_bytes: usize,
+    mends: bool,
+    snapshot_retry_at: Option<Instant>,
+    /// The snapshot that is being written, at most one, while appends go on. It yields its bytes.
+    snapshot: JoinSet<Result<usize, LogError>>,
 }
 
 // === impl Journal ===
 
 impl Journal {
-    /// A writer that goes on where the recovered log ends, and what tells how far it came.
+    /// A writer that goes on where the log ends, and what tells how far it came.
     pub(crate) fn new(
         log: Arc<dyn Log>,
         dispatcher: Arc<Mutex<Dispatcher>>,
         is_failing: Arc<AtomicBool>,
-        recovered: &Recovered,
+        extent: Extent,
     ) -> (Self, watch::Receiver<Ticket>) {
         let (written, progress) = watch::channel(0);
         let journal = Self {
@@ -72,14 +82,18 @@ impl Journal {
             dispatcher,
             written,
             is_failing,
-            last: recovered.last,
+            last: extent.last,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
-            bytes_since_snapshot: recovered.record_bytes,
-            snapshot_bytes: recovered.snapshot_bytes,
-            is_snapshot_due: false,
             retry_at: None,
             is_fenced: false,
+            is_incomplete: false,
+            snapshot_bytes: extent.snapshot_bytes,
+            record_bytes: extent.record_bytes,
+            replaced_bytes: 0,
+            mends: false,
+            snapshot_retry_at: None,
+            snapshot: JoinSet::new(),
         };
         (journal, progress)
     }
@@ -97,62 +111,86 @@ impl Journal {
                         () = stop.cancelled() => {}
                     }
                 }
+                Some(ended) = self.snapshot.join_next() => self.snapshot_ended(ended),
                 () = sleep_until(self.retry_at) => {}
+                () = sleep_until(self.snapshot_retry_at) => {}
                 () = stop.cancelled() => {}
             }
             self.step().await;
         }
         self.retry_at = None;
         self.step().await;
+        while let Some(ended) = self.snapshot.join_next().await {
+            self.snapshot_ended(ended);
+        }
         self.written.send_replace(Ticket::MAX);
     }
 
+    /// Writes what there is to write. Cancelled in between, the log may have more than is known here, as in a crash.
     async fn step(&mut self) {
-        let is_worth = self.bytes_since_snapshot > SNAPSHOT_WORTH_BYTES.max(2 * self.snapshot_bytes);
-        let may_try = self.retry_at.is_none_or(|at| at <= Instant::now());
-        if may_try && (is_worth || self.is_snapshot_due) {
-            return self.snapshot().await;
+        let now = Instant::now();
+        self.retry_at = self.retry_at.filter(|&at| at > now);
+        self.snapshot_retry_at = self.snapshot_retry_at.filter(|&at| at > now);
+        let (pending, state) = if self.takes_snapshot() {
+            let (pending, state) = self.dispatcher.lock().take_pending_and_snapshot();
+            (pending, Some(state))
+        } else {
+            (self.dispatcher.lock().take_pending(), None)
+        };
+        let Pending { records, ticket, releases, is_incomplete, .. } = pending;
+        self.is_incomplete |= is_incomplete;
+        if let Some(state) = state.as_ref().filter(|_| self.is_incomplete) {
+            // There may be no other record, and a snapshot stands for what follows the last one.
+            self.keep(vec![created(state.log)]);
         }
-        let Pending { records, ticket, releases } = self.dispatcher.lock().take_pending();
         self.keep(records);
-        if may_try {
+        if self.retry_at.is_none() {
             self.write().await;
         }
         self.release(ticket, releases);
+        // The state is the one after the last record, so it is of no use if some could not be written.
+        if let Some(state) = state.filter(|_| self.backlog.is_empty() && !self.is_fenced) {
+            self.begin_snapshot(state);
+        }
     }
 
-    /// Writes a snapshot, with what is to be written before it.
-    async fn snapshot(&mut self) {
-        let (Pending { records, ticket, releases }, state) =
-            self.dispatcher.lock().take_pending_and_snapshot();
-        if self.is_snapshot_due {
-            // The snapshot stands for the dropped records too. This one shows that the log takes records again.
-            self.drop_backlog();
-            self.keep(vec![created(state.log)]);
-        } else {
-            self.keep(records);
-        }
-        self.write().await;
-        self.release(ticket, releases);
-        if !self.backlog.is_empty() || self.is_fenced {
-            // Should the snapshot have been due, it still is, and stands for the records that were just left out.
-            return;
-        }
-        let encoded = tokio::task::spawn_blocking(move || serde_json::to_vec(&state)).await;
-        let Ok(Ok(encoded)) = encoded else {
-            tracing::error!("the webhook queue's snapshot can't be encoded");
-            return;
-        };
-        let bytes = encoded.len();
-        let snapshot = Snapshot { sequence: self.last, state: encoded.into() };
-        match self.log.put_snapshot(STREAM, snapshot).await {
-            Ok(()) => {
+    fn takes_snapshot(&self) -> bool {
+        let is_worth = self.record_bytes > SNAPSHOT_WORTH_BYTES.max(2 * self.snapshot_bytes);
+        let may_try = self.retry_at.is_none() && self.snapshot_retry_at.is_none();
+        (is_worth || self.is_incomplete) && may_try && self.snapshot.is_empty() && !self.is_fenced
+    }
+
+    /// Writes a snapshot of the state at the last record, while appends go on.
+    fn begin_snapshot(&mut self, state: record::Snapshot) {
+        let (log, sequence) = (Arc::clone(&self.log), self.last);
+        self.replaced_bytes = self.record_bytes;
+        self.mends = std::mem::take(&mut self.is_incomplete);
+        self.snapshot.spawn(async move {
+            let encoded = tokio::task::spawn_blocking(move || serde_json::to_vec(&state)).await;
+            let state: Bytes = match encoded {
+                Ok(Ok(state)) => state.into(),
+                Ok(Err(error)) => return Err(LogError::Invalid(error.to_string())),
+                Err(error) => return Err(LogError::Storage(error.to_string())),
+            };
+            let bytes = state.len();
+            log.put_snapshot(STREAM, Snapshot { sequence, state }).await.map(|()| bytes)
+        });
+    }
+
+    fn snapshot_ended(&mut self, ended: Result<Result<usize, LogError>, JoinError>) {
+        let error = match ended {
+            Ok(Ok(bytes)) => {
                 self.snapshot_bytes = bytes;
-                self.bytes_since_snapshot = 0;
-                self.is_snapshot_due = false;
+                self.record_bytes -= self.replaced_bytes;
+                self.mends = false;
+                return self.recovered();
             }
-            Err(error) => self.refused(&error),
-        }
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        self.is_incomplete |= self.mends;
+        self.snapshot_retry_at = Some(Instant::now() + SNAPSHOT_RETRY_AFTER);
+        tracing::error!(error, "the webhook queue's snapshot can't be written; it will be tried again");
     }
 
     /// Appends the backlog, as far as the log takes it.
@@ -186,9 +224,15 @@ impl Journal {
     fn written(&mut self, records: usize) {
         let bytes: usize = self.backlog.drain(..records).map(|record| record.len()).sum();
         self.backlog_bytes -= bytes;
-        self.bytes_since_snapshot += bytes;
+        self.record_bytes += bytes;
         self.retry_at = None;
-        if self.is_failing.swap(false, Ordering::Relaxed) {
+        self.recovered();
+    }
+
+    /// Notes that the log takes everything again, if it does.
+    fn recovered(&mut self) {
+        let is_whole = !self.is_incomplete && !self.mends;
+        if is_whole && self.is_failing.swap(false, Ordering::Relaxed) {
             tracing::info!("the webhook queue is on disk again");
         }
     }
@@ -210,8 +254,11 @@ impl Journal {
             tracing::error!(%error, "the webhook queue can't be written; webhooks would not survive a crash");
         }
         self.is_failing.store(true, Ordering::Relaxed);
-        // A record that the log will never take would be refused for ever.
-        self.is_snapshot_due |= matches!(error, LogError::Invalid(_));
+        if matches!(error, LogError::Invalid(_)) {
+            // A record that the log will never take would be refused for ever.
+            self.drop_backlog();
+            self.is_incomplete = true;
+        }
         self.retry_at = Some(Instant::now() + RETRY_AFTER);
     }
 
@@ -221,9 +268,9 @@ impl Journal {
         }
         self.backlog_bytes += records.iter().map(Bytes::len).sum::<usize>();
         self.backlog.extend(records);
-        if self.backlog_bytes > BACKLOG_BYTES_MAX && self.is_failing.load(Ordering::Relaxed) {
+        if self.backlog_bytes > BACKLOG_BYTES_MAX && self.retry_at.is_some() {
             self.drop_backlog();
-            self.is_snapshot_due = true;
+            self.is_incomplete = true;
         }
     }
 

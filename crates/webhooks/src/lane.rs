@@ -2,15 +2,17 @@
 //!
 //! Each endpoint has a lane of its own, so that a dead one delays no other. Deliveries start in the order of their
 //! events, and a failed one steps aside until its next attempt is due: one event that a receiver can't take does
-//! not hold up those behind it.
+//! not hold up those behind it, except those with its [`OrderKey`]. These wait until it is accepted or given up, so
+//! that a receiver never sees a channel vacated first and occupied then, when it was the other way round.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::event::OrderKey;
 use crate::record::DeliveryId;
 use crate::{Failure, Settings};
 
@@ -35,9 +37,13 @@ pub(crate) struct Lane {
     gathering: VecDeque<Gathered>,
     gathering_bytes: usize,
     /// Deliveries that were never tried by this process.
-    fresh: VecDeque<(Instant, DeliveryId)>,
+    fresh: VecDeque<Fresh>,
     /// Those that failed, by when they are due.
     retries: BTreeSet<(Instant, DeliveryId)>,
+    /// The keys of deliveries that are in flight or failed.
+    held: HashMap<DeliveryId, OrderKey>,
+    /// What waits for these, by key.
+    behind: HashMap<OrderKey, VecDeque<Fresh>>,
     pub(crate) in_flight: usize,
     pub(crate) failures_in_a_row: u64,
     pub(crate) delivered: u64,
@@ -49,14 +55,24 @@ pub(crate) struct Lane {
 /// What a courier does next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Tries this delivery. It counts as in flight until [`Lane::settled`].
-    Attempt(DeliveryId),
+    /// Tries this delivery. It counts as in flight until [`Lane::settled`]. If it had to wait for another one, its
+    /// time to be tried began when it would have been sent.
+    Attempt { id: DeliveryId, waited_since: Option<Instant> },
     /// Has these made one request, which comes back as fresh.
     Batch(Vec<DeliveryId>),
     /// Waits until then, or until woken.
     WaitUntil(Instant),
     /// Waits until woken.
     Wait,
+}
+
+/// A delivery to be tried for the first time.
+#[derive(Debug)]
+struct Fresh {
+    since: Instant,
+    id: DeliveryId,
+    key: Option<OrderKey>,
+    has_waited: bool,
 }
 
 #[derive(Debug)]
@@ -79,6 +95,8 @@ impl Lane {
             gathering_bytes: 0,
             fresh: VecDeque::new(),
             retries: BTreeSet::new(),
+            held: HashMap::new(),
+            behind: HashMap::new(),
             in_flight: 0,
             failures_in_a_row: 0,
             delivered: 0,
@@ -96,13 +114,14 @@ impl Lane {
     }
 
     /// Adds a delivery that is complete.
-    pub(crate) fn add(&mut self, id: DeliveryId, now: Instant) {
-        self.fresh.push_back((now, id));
+    pub(crate) fn add(&mut self, id: DeliveryId, key: Option<OrderKey>, now: Instant) {
+        self.fresh.push_back(Fresh { since: now, id, key, has_waited: false });
         self.wake.notify_one();
     }
 
     /// Adds a delivery that failed before and is due then.
-    pub(crate) fn retry(&mut self, id: DeliveryId, due: Instant) {
+    pub(crate) fn retry(&mut self, id: DeliveryId, key: Option<OrderKey>, due: Instant) {
+        self.hold(id, key);
         self.retries.insert((due, id));
     }
 
@@ -112,14 +131,15 @@ impl Lane {
         if batch_due.is_some_and(|due| due <= now) {
             return Next::Batch(self.pop_batch(settings));
         }
+        self.set_aside();
         let delivery_due = self.delivery_due(settings);
         if delivery_due.is_some_and(|due| due <= now)
-            && let Some(id) = self.pop_delivery()
+            && let Some((id, waited_since)) = self.pop_delivery()
         {
             self.in_flight += 1;
             let is_failing = self.failures_in_a_row >= settings.concurrency_per_endpoint as u64;
             self.not_before = is_failing.then_some(now + FAILING_PAUSE);
-            return Next::Attempt(id);
+            return Next::Attempt { id, waited_since };
         }
         [batch_due, delivery_due].into_iter().flatten().min().map_or(Next::Wait, Next::WaitUntil)
     }
@@ -131,7 +151,6 @@ impl Lane {
         outcome: Result<(), Failure>,
         retry_at: Option<Instant>,
     ) {
-        self.in_flight = self.in_flight.saturating_sub(1);
         match outcome {
             Ok(()) => {
                 self.delivered += 1;
@@ -144,14 +163,47 @@ impl Lane {
                 self.last_failure = Some(failure);
             }
         }
-        if let Some(due) = retry_at {
-            self.retry(id, due);
+        match retry_at {
+            Some(due) => {
+                self.in_flight = self.in_flight.saturating_sub(1);
+                self.retries.insert((due, id));
+            }
+            None => self.done(id),
         }
     }
 
-    /// What [`next`](Self::next) just returned is no longer owed.
-    pub(crate) fn forgotten(&mut self) {
+    /// A delivery that [`next`](Self::next) returned is not owed any more.
+    pub(crate) fn done(&mut self, id: DeliveryId) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        let Some(key) = self.held.remove(&id) else { return };
+        let Some(mut waiting) = self.behind.remove(&key) else { return };
+        if let Some(first) = waiting.pop_front() {
+            // It is older than what is fresh, and holds its key until it is tried.
+            self.hold(first.id, Some(key));
+            self.behind.insert(key, waiting);
+            self.fresh.push_front(first);
+        }
+    }
+
+    fn hold(&mut self, id: DeliveryId, key: Option<OrderKey>) {
+        if let Some(key) = key {
+            self.held.insert(id, key);
+            self.behind.entry(key).or_default();
+        }
+    }
+
+    /// Takes those off the front that must wait for others.
+    fn set_aside(&mut self) {
+        while let Some(mut first) = self.fresh.pop_front() {
+            let is_holder = self.held.contains_key(&first.id);
+            match first.key.and_then(|key| self.behind.get_mut(&key)).filter(|_| !is_holder) {
+                Some(waiting) => {
+                    first.has_waited = true;
+                    waiting.push_back(first);
+                }
+                None => return self.fresh.push_front(first),
+            }
+        }
     }
 
     /// When the events that were gathered are to become a request.
@@ -182,20 +234,24 @@ impl Lane {
         if self.in_flight >= settings.concurrency_per_endpoint {
             return None;
         }
-        let fresh = self.fresh.front().map(|&(since, _)| since);
+        let fresh = self.fresh.front().map(|fresh| fresh.since);
         let retry = self.retries.first().map(|&(due, _)| due);
         let due = fresh.into_iter().chain(retry).min()?;
         Some(self.not_before.map_or(due, |not_before| due.max(not_before)))
     }
 
-    /// The delivery that is due first.
-    fn pop_delivery(&mut self) -> Option<DeliveryId> {
+    /// The delivery that is due first, and since when it waited for another.
+    fn pop_delivery(&mut self) -> Option<(DeliveryId, Option<Instant>)> {
         let retry_is_first = match (self.fresh.front(), self.retries.first()) {
-            (Some((since, _)), Some((due, _))) => due < since,
+            (Some(fresh), Some((due, _))) => *due < fresh.since,
             (None, _) => true,
             (Some(_), None) => false,
         };
-        let popped = if retry_is_first { self.retries.pop_first() } else { self.fresh.pop_front() };
-        popped.map(|(_, id)| id)
+        if retry_is_first {
+            return self.retries.pop_first().map(|(_, id)| (id, None));
+        }
+        let Fresh { since, id, key, has_waited } = self.fresh.pop_front()?;
+        self.hold(id, key);
+        Some((id, has_waited.then_some(since)))
     }
 }

@@ -11,7 +11,8 @@
 //! | `grace`, `windows` | decide what is told, and when: a return cancels an end, counts and misses are told now and then |
 //! | `dispatcher` | holds all state behind one lock; no I/O |
 //! | `ledger`, `record` | the durable part of it, and how it is written |
-//! | `journal`, `recovery` | write it to a log and read it back |
+//! | `outbox`, `journal`, `recovery` | write it to a log and read it back |
+//! | [`Receipt`] | waits for that |
 //! | `lane`, `backoff` | order and retries of one endpoint |
 //! | `courier`, `request`, `sender` | send signed requests to one endpoint |
 //! | `connector`, `address` | connect to allowed addresses only |
@@ -34,6 +35,7 @@ mod lane;
 mod ledger;
 mod outbox;
 mod quiet;
+mod receipt;
 mod record;
 mod recovery;
 mod registry;
@@ -50,6 +52,7 @@ pub use courant_auth::WebhookEvent as EventKind;
 pub use dead_letter::{DeadLetter, DeadReason, Failure};
 pub use error::Error;
 pub use event::Event;
+pub use receipt::Receipt;
 pub use settings::Settings;
 pub use stats::{EndpointStats, Stats};
 pub use webhooks::Webhooks;

@@ -5,7 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use crate::event::OrderKey;
 use crate::record::{DeliveryId, EndpointNumber, Record};
+
+/// Bytes of records that wait for a journal whose disk is stuck. Beyond it they are dropped: then a snapshot must
+/// be written, which holds the same.
+const RECORD_BYTES_MAX: usize = 32 << 20;
 
 /// Counts the records of an outbox: who waits for a ticket waits for all records up to it.
 pub(crate) type Ticket = u64;
@@ -24,6 +29,9 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     pub(crate) records: Vec<Bytes>,
+    bytes: usize,
+    /// Records before these were dropped.
+    pub(crate) is_incomplete: bool,
     /// The last record's.
     pub(crate) ticket: Ticket,
     /// The deliveries that may start once the records are written.
@@ -34,7 +42,7 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) enum Release {
     /// An event of this many bytes.
-    Event { endpoint: EndpointNumber, id: DeliveryId, bytes: usize },
+    Event { endpoint: EndpointNumber, id: DeliveryId, bytes: usize, key: Option<OrderKey> },
     /// A request that is complete.
     Request { endpoint: EndpointNumber, id: DeliveryId },
 }
@@ -65,7 +73,14 @@ impl Outbox {
 
     fn push(&mut self, record: &Record) {
         let record = serde_json::to_vec(record).expect("texts, numbers and checked json can be encoded");
-        self.pending.records.push(record.into());
-        self.pending.ticket += 1;
+        let pending = &mut self.pending;
+        pending.bytes += record.len();
+        pending.records.push(record.into());
+        pending.ticket += 1;
+        if pending.bytes > RECORD_BYTES_MAX {
+            pending.records.clear();
+            pending.bytes = 0;
+            pending.is_incomplete = true;
+        }
     }
 }

@@ -10,7 +10,7 @@ use courant_auth::AppId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{DeadLetter, DeadReason, Failure};
+use crate::{DeadLetter, DeadReason, Event, Failure};
 
 /// Names a delivery for as long as it is queued. Never used twice in one log.
 pub(crate) type DeliveryId = u64;
@@ -102,6 +102,11 @@ impl KnownEndpoint {
 // === impl QueuedEvent ===
 
 impl QueuedEvent {
+    /// The event, if it is one.
+    pub(crate) fn parse(&self) -> Option<Event> {
+        serde_json::from_str(self.json.get()).ok()
+    }
+
     /// What it counts against the queue's bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.json.get().len()

@@ -11,10 +11,9 @@ use crate::{Error, Settings};
 /// How many records are read at once.
 const PAGE: usize = 1000;
 
-/// What a log held.
-#[derive(Debug)]
-pub(crate) struct Recovered {
-    pub(crate) ledger: Ledger,
+/// How much a log held.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extent {
     pub(crate) last: Sequence,
     /// Bytes of the snapshot.
     pub(crate) snapshot_bytes: usize,
@@ -26,27 +25,31 @@ pub(crate) struct Recovered {
 ///
 /// # Errors
 /// The log can't be read, or holds something else than a queue.
-pub(crate) async fn recover(log: &dyn Log, settings: &Settings, apps: &Apps) -> Result<Recovered, Error> {
-    let mut recovered =
-        Recovered { ledger: Ledger::new(settings), last: 0, snapshot_bytes: 0, record_bytes: 0 };
+pub(crate) async fn recover(
+    log: &dyn Log,
+    settings: &Settings,
+    apps: &Apps,
+) -> Result<(Ledger, Extent), Error> {
+    let mut ledger = Ledger::new(settings);
+    let mut extent = Extent::default();
     if let Some(snapshot) = log.snapshot(STREAM).await? {
-        recovered.last = snapshot.sequence;
-        recovered.snapshot_bytes = snapshot.state.len();
+        extent.last = snapshot.sequence;
+        extent.snapshot_bytes = snapshot.state.len();
         let state: Snapshot =
             serde_json::from_slice(&snapshot.state).map_err(|error| foreign(snapshot.sequence, &error))?;
-        recovered.ledger.restore(state, apps);
+        ledger.restore(state, apps);
     }
     loop {
-        let page = log.read(STREAM, recovered.last + 1, PAGE).await?;
+        let page = log.read(STREAM, extent.last + 1, PAGE).await?;
         if page.is_empty() {
-            return Ok(recovered);
+            return Ok((ledger, extent));
         }
         for entry in page {
             let record: Record =
                 serde_json::from_slice(&entry.record).map_err(|error| foreign(entry.sequence, &error))?;
-            recovered.ledger.apply(record, apps).map_err(|error| foreign(entry.sequence, &error))?;
-            recovered.last = entry.sequence;
-            recovered.record_bytes += entry.record.len();
+            ledger.apply(record, apps).map_err(|error| foreign(entry.sequence, &error))?;
+            extent.last = entry.sequence;
+            extent.record_bytes += entry.record.len();
         }
     }
 }

@@ -31,8 +31,8 @@ pub struct Settings {
     pub queue_max: usize,
     /// Bytes of these, as JSON. Default 64 MiB.
     pub queue_bytes_max: usize,
-    /// The longest that [`notify`](crate::Webhooks::notify) waits for the disk. Then it returns, and the event is
-    /// written as soon as the disk allows. Default 2 s.
+    /// The longest that a report waits for the disk. Then it goes on, and the event is written as soon as the disk
+    /// allows; a kill before that loses it. Default 5 s.
     pub append_wait_max: Duration,
 
     /// Attempts of one endpoint at one time. Default 8.
@@ -77,7 +77,7 @@ impl Default for Settings {
             remembered_max: 100_000,
             queue_max: 100_000,
             queue_bytes_max: 64 << 20,
-            append_wait_max: Duration::from_secs(2),
+            append_wait_max: Duration::from_secs(5),
             concurrency_per_endpoint: 8,
             request_timeout: Duration::from_secs(5),
             retry_for: Duration::from_secs(5 * 60),

@@ -8,15 +8,15 @@ use courant_auth::{AppId, Apps, WebhookEvent};
 use courant_cluster::Log;
 use courant_telemetry::Metrics;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::courier::Courier;
 use crate::dispatcher::{Dispatcher, Tick};
 use crate::journal::Journal;
-use crate::outbox::Ticket;
+use crate::receipt::{Progress, Receipt};
 use crate::recovery::recover;
 use crate::registry::Registry;
 use crate::sender::Senders;
@@ -29,8 +29,7 @@ use crate::{DeadLetter, Error, Event, Settings, Stats};
 pub struct Webhooks {
     dispatcher: Arc<Mutex<Dispatcher>>,
     registry: Arc<Registry>,
-    append_wait_max: Duration,
-    written: watch::Receiver<Ticket>,
+    progress: Progress,
     is_journal_failing: Arc<AtomicBool>,
     tasks: Mutex<Tasks>,
 }
@@ -64,15 +63,14 @@ impl Webhooks {
         settings.check()?;
         let senders = Senders::new(&settings)?;
         let settings = Arc::new(settings);
-        let mut recovered = recover(log.as_ref(), &settings, &apps).await?;
-        let ledger = std::mem::replace(&mut recovered.ledger, crate::ledger::Ledger::new(&settings));
+        let (ledger, extent) = recover(log.as_ref(), &settings, &apps).await?;
         let dispatcher = Dispatcher::new(Arc::clone(&settings), &apps, ledger, metrics, Instant::now());
         let registry = dispatcher.registry();
         let timers = dispatcher.timers();
         let dispatcher = Arc::new(Mutex::new(dispatcher));
         let is_journal_failing = Arc::new(AtomicBool::new(false));
         let (journal, written) =
-            Journal::new(log, Arc::clone(&dispatcher), Arc::clone(&is_journal_failing), &recovered);
+            Journal::new(log, Arc::clone(&dispatcher), Arc::clone(&is_journal_failing), extent);
         let mut tasks = Tasks::default();
         tasks.journal.spawn(journal.run(tasks.stop_journal.clone()));
         tasks.senders.spawn(keep_time(Arc::clone(&dispatcher), timers, tasks.stop_senders.clone()));
@@ -85,9 +83,9 @@ impl Webhooks {
             };
             tasks.senders.spawn(courier.run(tasks.stop_senders.clone()));
         }
-        let append_wait_max = settings.append_wait_max;
+        let progress = Progress::new(written, settings.append_wait_max);
         let tasks = Mutex::new(tasks);
-        Ok(Arc::new(Self { dispatcher, registry, append_wait_max, written, is_journal_failing, tasks }))
+        Ok(Arc::new(Self { dispatcher, registry, progress, is_journal_failing, tasks }))
     }
 
     /// Whether events of this kind are to be reported. A hash and a look-up.
@@ -98,23 +96,22 @@ impl Webhooks {
         self.registry.wants(app, kind)
     }
 
-    /// Takes a report.
+    /// Takes a report, in the order of the calls.
     ///
     /// Transitions are reported as they happen, the first in and the last out; that a return cancels an end, and
-    /// that begins and ends alternate, is seen to here. Returns at once if there is nothing to tell (yet), and else
-    /// when the event is on disk, or after [`append_wait_max`](Settings::append_wait_max): it will be there when the
-    /// disk allows, or be sent all the same. An event that the queue has no room for becomes a dead letter.
-    ///
-    /// Cancelling the future does not take the report back.
-    pub async fn notify(&self, app: &AppId, event: Event) {
+    /// that begins and ends alternate, is seen to here. An event that the queue has no room for becomes a dead letter.
+    pub fn submit(&self, app: &AppId, event: Event) -> Receipt {
         if !self.wants(app, event.kind()) {
-            return;
+            return Receipt::NONE;
         }
-        let Some(ticket) = self.dispatcher.lock().report(app, event, Instant::now()) else { return };
-        let mut written = self.written.clone();
-        let is_written = written.wait_for(|&written| written >= ticket);
-        // Too late, or shut down: either way there is nothing more to wait for.
-        let _ = timeout(self.append_wait_max, is_written).await;
+        let ticket = self.dispatcher.lock().report(app, event, Instant::now());
+        ticket.map_or(Receipt::NONE, |ticket| self.progress.receipt(ticket))
+    }
+
+    /// [`Submits`](Self::submit) a report and waits until it is [`written`](Receipt::written). Cancelling the future
+    /// does not take the report back.
+    pub async fn notify(&self, app: &AppId, event: Event) {
+        self.submit(app, event).written().await;
     }
 
     /// A cache channel has an event now: its next miss is worth telling again.

@@ -4,6 +4,7 @@
 
 mod delivery;
 mod journal;
+mod kill;
 mod log;
 mod receiver;
 mod restart;

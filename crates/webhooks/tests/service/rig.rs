@@ -116,11 +116,16 @@ async fn open(
     settings: &Settings,
     metrics: &Arc<Metrics>,
 ) -> Arc<Webhooks> {
+    let apps = apps(endpoints);
+    Webhooks::open(settings.clone(), apps, log.clone(), metrics.clone()).await.unwrap()
+}
+
+/// One application, whose oldest key is disabled.
+pub(crate) fn apps(endpoints: &[WebhookEndpoint]) -> Arc<Apps> {
     let old =
         KeyPair { disabled: true, ..KeyPair::new(Key::new("old").unwrap(), Secret::new("old").unwrap()) };
     let oldest_active = KeyPair::new(Key::new("courant-key").unwrap(), secret());
     let new = KeyPair::new(Key::new("new").unwrap(), Secret::new("new").unwrap());
     let app = App { webhooks: endpoints.to_vec(), ..App::new(app(), vec![old, oldest_active, new]) };
-    let apps = Arc::new(Apps::new(vec![app]).unwrap());
-    Webhooks::open(settings.clone(), apps, log.clone(), metrics.clone()).await.unwrap()
+    Arc::new(Apps::new(vec![app]).unwrap())
 }
