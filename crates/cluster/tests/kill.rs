@@ -2,6 +2,11 @@
 //!
 //! The process is this test binary once more, running [`a_process_that_appends`] alone. It prints each
 //! acknowledgement after it has it; what it printed is what anybody could have relied on.
+//!
+//! This binary has no other tests: a process that is being started holds the locks of its parent's logs for
+//! a moment.
+
+#![allow(clippy::unwrap_used, reason = "a case ends at the first surprise")]
 
 use std::collections::BTreeMap;
 use std::env;
@@ -66,7 +71,7 @@ fn a_process_that_appends() {
 
 fn start(dir: &Path) -> Child {
     Command::new(env::current_exe().unwrap())
-        .args(["--exact", "kill::a_process_that_appends", "--ignored", "--nocapture", "--test-threads=1"])
+        .args(["--exact", "a_process_that_appends", "--ignored", "--nocapture", "--test-threads=1"])
         .env(DIR, dir)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -1,4 +1,6 @@
-//! Files as a crash, a bad disk or a careless hand may leave them.
+//! What a [`FileLog`] makes of files as a crash, a bad disk or a careless hand may leave them.
+
+#![allow(clippy::unwrap_used, reason = "a case ends at the first surprise")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
