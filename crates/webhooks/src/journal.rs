@@ -117,11 +117,22 @@ impl Journal {
                 () = stop.cancelled() => {}
             }
             self.step().await;
+            // What was dropped just now is to be made up for at once.
+            while self.takes_snapshot() {
+                self.step().await;
+            }
         }
         self.retry_at = None;
+        self.snapshot_retry_at = None;
         self.step().await;
         while let Some(ended) = self.snapshot.join_next().await {
             self.snapshot_ended(ended);
+        }
+        if self.is_incomplete || !self.backlog.is_empty() {
+            tracing::error!(
+                records = self.backlog.len(),
+                "the webhook queue could not be written to its end"
+            );
         }
         self.written.send_replace(Ticket::MAX);
     }

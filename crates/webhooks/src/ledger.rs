@@ -33,6 +33,8 @@ pub(crate) struct Ledger {
     pub(crate) dead: DeadLetters,
     deliveries: BTreeMap<DeliveryId, Delivery>,
     next_id: DeliveryId,
+    /// The last one used: most spans are told to the same endpoints, and share it.
+    told: Told,
 }
 
 /// A request that is owed to an endpoint.
@@ -59,6 +61,7 @@ impl Ledger {
             dead: DeadLetters::new(settings.dead_letters_max, settings.dead_letters_bytes_max),
             deliveries: BTreeMap::new(),
             next_id: 1,
+            told: Arc::default(),
         }
     }
 
@@ -71,6 +74,7 @@ impl Ledger {
         self.endpoints = snapshot.endpoints.into_iter().map(|known| (known.number, known)).collect();
         for AnnouncedSpan { app, channel, user_id, told } in snapshot.announced {
             if let Some(app) = apps.by_id(&app) {
+                let told = self.share(&told);
                 self.spans.announce(Span { app: app.id.clone(), channel, user_id }, told);
             }
         }
@@ -93,7 +97,7 @@ impl Ledger {
                 let event: Event = serde_json::from_str(json.get())?;
                 self.next_id = self.next_id.max(first);
                 let app = apps.by_id(&app).map(|app| &app.id);
-                self.queue(app, &event, QueuedEvent { time_ms, json }, &to.into());
+                self.queue(app, &event, QueuedEvent { time_ms, json }, &to);
             }
             Record::Batched { ids } => self.batch(&ids),
             Record::Delivered { ids } => ids.into_iter().for_each(|id| drop(self.remove(id))),
@@ -167,10 +171,13 @@ impl Ledger {
         app: Option<&AppId>,
         event: &Event,
         queued: QueuedEvent,
-        to: &Told,
+        to: &[EndpointNumber],
     ) -> DeliveryId {
         match app.and_then(|app| event.edge(app)) {
-            Some((Edge::Begin, span)) => self.spans.announce(span, Arc::clone(to)),
+            Some((Edge::Begin, span)) => {
+                let told = self.share(to);
+                self.spans.announce(span, told);
+            }
             Some((Edge::End, span)) => self.spans.forget(&span),
             None => {}
         }
@@ -240,5 +247,12 @@ impl Ledger {
             at_ms,
         });
         Some(delivery)
+    }
+
+    fn share(&mut self, told: &[EndpointNumber]) -> Told {
+        if *self.told != *told {
+            self.told = told.into();
+        }
+        Arc::clone(&self.told)
     }
 }

@@ -165,8 +165,7 @@ impl Dispatcher {
         let queued = QueuedEvent { time_ms, json: event.to_json() };
         let bytes = queued.bytes();
         let json = queued.json.clone();
-        let told: Told = to.as_slice().into();
-        let first = self.ledger.queue(Some(app), event, queued, &told);
+        let first = self.ledger.queue(Some(app), event, queued, &to);
         for endpoint in &to {
             self.count_in(*endpoint, 1, bytes);
         }

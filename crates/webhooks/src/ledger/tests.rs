@@ -68,7 +68,7 @@ fn ids_are_not_used_again_after_all_is_delivered() {
     after.restore(serde_json::from_str(&texts(&ledger)).unwrap(), &apps());
     let queued = QueuedEvent { time_ms: 1, json: serde_json::from_str("{}").unwrap() };
     let event = Event::CacheMiss { channel: "cache-a".into() };
-    assert_eq!(after.queue(None, &event, queued, &Arc::from([1])), 4);
+    assert_eq!(after.queue(None, &event, queued, &[1]), 4);
 }
 
 #[test]
