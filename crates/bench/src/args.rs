@@ -1,9 +1,10 @@
 //! The command line of `courant bench`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// Measure a server that speaks the Pusher protocol.
 ///
@@ -29,6 +30,8 @@ pub(crate) enum Mode {
     Publish(PublishArgs),
     /// A storm of new connections
     Connect(ConnectArgs),
+    /// Serve, not measure: the least that a server can do, to show what this machine and this generator can reach
+    Sink(SinkArgs),
 }
 
 /// What all modes share.
@@ -76,6 +79,9 @@ pub(crate) struct CommonArgs {
     /// Report lost, repeated and reordered messages without failing
     #[arg(long, global = true)]
     pub(crate) allow_loss: bool,
+    /// Seconds that the last messages of a measurement may take, before they count as lost
+    #[arg(long, global = true, default_value_t = 10.0)]
+    pub(crate) grace: f64,
     /// Send load to a server on another machine, which is yours
     #[arg(long, global = true)]
     pub(crate) i_own_this_target: bool,
@@ -190,6 +196,34 @@ pub(crate) struct ConnectArgs {
     /// Connections that may be opening at once
     #[arg(long, default_value_t = 256)]
     pub(crate) in_flight: u32,
+}
+
+/// The least that a server can do.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SinkArgs {
+    /// Where to listen; port 0 takes a free one, which is printed
+    #[arg(long, default_value = "127.0.0.1:6001")]
+    pub(crate) listen: SocketAddr,
+    /// Do this wrong now and then, to see that a run notices
+    #[arg(long, value_enum, default_value_t = Fault::None)]
+    pub(crate) fault: Fault,
+}
+
+/// What the sink does wrong with one delivery of fifty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fault {
+    /// Nothing
+    None,
+    /// It is not sent
+    Lose,
+    /// It is sent twice
+    Repeat,
+    /// It is sent after the next one
+    Reorder,
+    /// Its connection is closed
+    Disconnect,
+    /// The publish is refused
+    Refuse,
 }
 
 /// A duration of the command line, in seconds.

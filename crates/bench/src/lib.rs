@@ -21,6 +21,7 @@
 //! | `fleet`, `protocol`, `worker` | the worker processes: the driver's side, the pipe, the workers' side |
 //! | `publisher` | HTTP publishing on a schedule |
 //! | `pusher`, `frame`, `stamp`, `ledger` | the wire: messages, framing, the identity of a message, what has come |
+//! | `sink` | the least that a server can do: the ceiling of machine and generator, and a server with faults to order |
 //! | `server`, `proc`, `affinity` | the server's process, `/proc`, cores |
 //! | `clock`, `latency`, `poller`, `progress`, `target` | the rest |
 
@@ -40,6 +41,7 @@ mod publisher;
 mod pusher;
 mod search;
 mod server;
+mod sink;
 mod stamp;
 mod target;
 mod worker;
@@ -57,5 +59,8 @@ pub fn run(args: BenchArgs) -> anyhow::Result<()> {
     if std::env::var_os(fleet::WORKER_ENV).is_some() {
         return worker::run();
     }
-    modes::run(&args)
+    match &args.mode {
+        args::Mode::Sink(sink) => sink::run(sink),
+        _ => modes::run(&args),
+    }
 }

@@ -66,6 +66,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         Mode::Fanout(args) => fanout::run(&mut context, args),
         Mode::Publish(args) => publish::run(&mut context, args),
         Mode::Connect(args) => connect::run(&mut context, args),
+        Mode::Sink(_) => bail!("the sink measures nothing"),
     }?;
     context.report.conclude(common)
 }

@@ -6,7 +6,7 @@
 
 mod lane;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
@@ -90,7 +90,9 @@ pub(crate) struct Publisher {
     endpoint: Endpoint,
     poller: Poller,
     lanes: Vec<Lane>,
-    idle: VecDeque<usize>,
+    /// Free lanes, the last used at the end: it is used first, so that at low rates all messages share a lane and
+    /// the order of all of them is checked.
+    idle: Vec<usize>,
 }
 
 impl Publisher {
@@ -104,7 +106,7 @@ impl Publisher {
             endpoint: target.http.clone(),
             poller: Poller::new()?,
             lanes: (0..lanes.max(1)).map(|_| Lane::default()).collect(),
-            idle: (0..usize::from(lanes.max(1))).collect(),
+            idle: (0..usize::from(lanes.max(1))).rev().collect(),
         })
     }
 
@@ -127,9 +129,9 @@ impl Publisher {
         let mut ready = Vec::new();
         loop {
             // The clock is read for each, so that a server that refuses all of them does not keep this busy for ever.
-            while let Some(&lane) = self.idle.front() {
+            while let Some(&lane) = self.idle.last() {
                 let Some(due_ns) = session.due_by(clock::now_ns()) else { break };
-                self.idle.pop_front();
+                self.idle.pop();
                 self.send(&mut session, lane, due_ns);
             }
             let now = clock::now_ns();
@@ -164,7 +166,7 @@ impl Publisher {
         if let Err(error) = result {
             session.failed(error);
             lane.reset();
-            idle.push_back(index);
+            idle.push(index);
         }
     }
 
@@ -177,7 +179,7 @@ impl Publisher {
             // A connection the server closed between two requests; the next request opens another.
             Outcome::Idle => return,
         }
-        self.idle.push_back(index);
+        self.idle.push(index);
     }
 
     /// Gives up requests without an answer; their connections can't be used again.
@@ -186,7 +188,7 @@ impl Publisher {
             if !self.idle.contains(&index) {
                 session.failed("no answer in time".to_owned());
                 self.lanes[index].reset();
-                self.idle.push_back(index);
+                self.idle.push(index);
             }
         }
     }

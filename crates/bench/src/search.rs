@@ -4,7 +4,7 @@
 const ATTEMPTS: u32 = 2;
 
 /// How much the rate grows while every one is sustained.
-const GROWTH: f64 = 1.35;
+const GROWTH: f64 = 1.6;
 
 /// The search ends when the two sides are this close, as a ratio.
 const PRECISION: f64 = 1.06;
@@ -97,7 +97,7 @@ mod tests {
         assert!(search.next_rate().is_some_and(|rate| rate > 100.0));
         search.tried(false);
         search.tried(false);
-        assert!(search.next_rate().is_some_and(|rate| (100.0..135.0).contains(&rate)));
+        assert!(search.next_rate().is_some_and(|rate| (100.0..160.0).contains(&rate)));
     }
 
     #[test]

@@ -8,12 +8,10 @@ use serde::Serialize;
 use super::Session;
 use super::costs::{Costs, Meter, WorkerTimes};
 use super::report::{Table, latency_cell};
+use crate::args::seconds;
 use crate::fleet::{FinishedAll, Fleet};
 use crate::latency::Quantiles;
 use crate::publisher::{Pace, Published, Publisher, Work};
-
-/// How long the last messages of a stretch may take.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// A stretch of publishing, and all that came of it.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -83,13 +81,14 @@ pub(super) fn measure(
 ) -> anyhow::Result<Trial> {
     let run = session.next_run();
     let Stretch { pace, duration, channels, batch } = *stretch;
+    let grace = seconds(session.common.grace);
     fleet.begin(run, publisher.lanes())?;
     let meter = Meter::start(&session.server);
-    let work = Work { run, pace, duration, channels, batch, grace: GRACE };
+    let work = Work { run, pace, duration, channels, batch, grace };
     let published = publisher.publish(&work, &mut |sent| {
         session.progress.tell(&format!("{sent} requests sent, {} messages received", fleet.received()));
     })?;
-    let finished = fleet.finish(&published.messages, GRACE)?;
+    let finished = fleet.finish(&published.messages, grace)?;
     let workers = WorkerTimes {
         cpu_ns: finished.sums.cpu_ns,
         cpu_ns_max: finished.cpu_ns_max,
