@@ -70,7 +70,6 @@ impl Acceptor {
             .header_read_timeout(limits.keep_alive_timeout)
             .max_headers(limits.request_headers_max)
             .max_buf_size(limits.request_head_bytes_max.max(8192))
-            .pipeline_flush(true)
             .half_close(false);
         Arc::new(Self {
             gateway,
