@@ -16,7 +16,7 @@ const APP = { appId: '123456', key: 'app-key', secret: 'app-secret' };
 const TIMEOUT_MS = 20_000;
 
 /** A test that fails when nothing happens any more, instead of holding up all others. */
-const test = (name, run) => nodeTest.test(name, { timeout: 2 * TIMEOUT_MS }, run);
+const test = (name, run, options = {}) => nodeTest.test(name, { timeout: 2 * TIMEOUT_MS, ...options }, run);
 
 const clients = new Set();
 let names = 0;
@@ -31,7 +31,7 @@ const server = (app = APP, options = {}) => new PusherServer({ ...app, host: HOS
 function clientOptions({ app = APP, user, channelData, masterKey, port = PORT, ...rest } = {}) {
   const signer = server(app, masterKey ? { encryptionMasterKeyBase64: masterKey } : {});
   return {
-    cluster: '', wsHost: HOST, wsPort: port, forceTLS: false, enabledTransports: ['ws'],
+    cluster: '', wsHost: HOST, wsPort: port, httpHost: HOST, httpPort: port, forceTLS: false, enabledTransports: ['ws'],
     channelAuthorization: {
       customHandler: ({ socketId, channelName }, done) => {
         const data = typeof channelData === 'function' ? channelData(channelName, socketId) : channelData;
@@ -98,6 +98,9 @@ async function subscribe(pusher, name) {
   return { channel, data };
 }
 
+/** The code of an error event or of a close, in what pusher-js hands to `error` callbacks. */
+const errorCode = (error) => (error.error ?? error).data?.code;
+
 /** Everything that a connection receives from now on, as pusher-js has decoded it. */
 function record(pusher) {
   const messages = [];
@@ -142,6 +145,6 @@ async function httpServer(answer) {
 }
 
 module.exports = {
-  APP, HOST, PORT, TIMEOUT_MS, client, clientOptions, connect, disconnectAll, fence, httpServer, next, record, server, state, subscribe,
+  APP, HOST, PORT, TIMEOUT_MS, client, clientOptions, connect, disconnectAll, errorCode, fence, httpServer, next, record, server, state, subscribe,
   test, unique, until,
 };
