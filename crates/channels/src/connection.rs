@@ -201,7 +201,7 @@ impl Connection {
                 socket_id: self.id.to_string(),
                 user_id,
             };
-            webhooks.notify(app, webhook).await;
+            let _receipt = webhooks.submit(app, webhook);
         }
     }
 

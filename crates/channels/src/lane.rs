@@ -250,7 +250,7 @@ impl Lane {
         }
         let (greeting, skip) = greeting(&channel, &joined, member.is_some());
         let subscription = self.hub.subscribe(&topic, connection, sink, &greeting, skip);
-        self.tell_joined(app, &channel, &joined, member.as_ref()).await;
+        self.tell_joined(app, &channel, &joined, member.as_ref());
         self.count(app, &channel, &topic, joined.subscription_count).await;
         Ok(subscription)
     }
@@ -296,18 +296,18 @@ impl Lane {
         Ok(())
     }
 
-    async fn tell_joined(&self, app: &App, channel: &ChannelName, joined: &Joined, member: Option<&Member>) {
+    fn tell_joined(&self, app: &App, channel: &ChannelName, joined: &Joined, member: Option<&Member>) {
         if joined.occupied {
-            self.notify(app, WebhookEvent::ChannelOccupied { channel: channel.shared().clone() }).await;
+            self.notify(app, WebhookEvent::ChannelOccupied { channel: channel.shared().clone() });
         }
         if joined.member_added
             && let Some(member) = member
         {
             let (channel, user_id) = (channel.shared().clone(), member.user_id.clone());
-            self.notify(app, WebhookEvent::MemberAdded { channel, user_id }).await;
+            self.notify(app, WebhookEvent::MemberAdded { channel, user_id });
         }
         if channel.kind().cached && joined.cached.is_none() {
-            self.notify(app, WebhookEvent::CacheMiss { channel: channel.shared().clone() }).await;
+            self.notify(app, WebhookEvent::CacheMiss { channel: channel.shared().clone() });
         }
     }
 
@@ -325,11 +325,11 @@ impl Lane {
             let frame = ServerEvent::MemberRemoved { channel: channel.as_str(), user_id }.frame();
             self.announce(topic, announcement(frame, None)).await;
             let (channel, user_id) = (channel.shared().clone(), user_id.into());
-            self.notify(app, WebhookEvent::MemberRemoved { channel, user_id }).await;
+            self.notify(app, WebhookEvent::MemberRemoved { channel, user_id });
         }
         self.count(app, channel, topic, left.subscription_count).await;
         if left.vacated {
-            self.notify(app, WebhookEvent::ChannelVacated { channel: channel.shared().clone() }).await;
+            self.notify(app, WebhookEvent::ChannelVacated { channel: channel.shared().clone() });
         }
     }
 
@@ -342,7 +342,7 @@ impl Lane {
             self.announce(topic, announcement(frame, None)).await;
         }
         let channel = channel.shared().clone();
-        self.notify(app, WebhookEvent::SubscriptionCount { channel, subscription_count }).await;
+        self.notify(app, WebhookEvent::SubscriptionCount { channel, subscription_count });
     }
 
     async fn announce(&self, topic: &Topic, message: courant_cluster::Message) {
@@ -352,9 +352,10 @@ impl Lane {
         }
     }
 
-    async fn notify(&self, app: &App, event: WebhookEvent) {
+    fn notify(&self, app: &App, event: WebhookEvent) {
         if let Some(webhooks) = &self.webhooks {
-            webhooks.notify(&app.id, event).await;
+            // The order is fixed here; that it reaches the disk need not hold up the lane.
+            let _receipt = webhooks.submit(&app.id, event);
         }
     }
 

@@ -154,6 +154,11 @@ impl Channels {
         &self.connections
     }
 
+    /// Outgoing webhooks, where there are any.
+    pub fn webhooks(&self) -> Option<&Webhooks> {
+        self.webhooks.as_deref()
+    }
+
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics

@@ -1,11 +1,12 @@
 //! Liveness: pings, and the deadlines of silence and of authorisation.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use courant_telemetry::metrics::labels::Limit;
 use courant_wire::{Frame, Sink, Socket, Tick, Timed};
+use tokio::time::Instant;
 
 use crate::CloseCode;
 use crate::message::ServerEvent;
@@ -15,13 +16,13 @@ static PING: LazyLock<Frame> = LazyLock::new(|| ServerEvent::Ping.frame());
 
 /// A client's outgoing side, and how long it has been silent.
 pub trait Peer: Sink {
-    /// Time since the client last sent anything. Exact to about a second.
-    fn idle_for(&self) -> Duration;
+    /// When the client last sent anything.
+    fn last_inbound(&self) -> Tick;
 }
 
 impl Peer for Socket {
-    fn idle_for(&self) -> Duration {
-        Tick::now().since(self.last_inbound())
+    fn last_inbound(&self) -> Tick {
+        self.last_inbound()
     }
 }
 
@@ -32,7 +33,8 @@ pub(crate) struct ConnectionTimer {
     opened: Instant,
     /// The client understands `pusher:ping` (protocol 5 and later).
     pings: bool,
-    pinged: AtomicBool,
+    /// The [`Tick`] of the last ping; 0 before the first.
+    pinged_at: AtomicU32,
     /// Until when the connection must have shown an authorisation; `None` once it has, or where none is asked for.
     authorize_within: Option<Duration>,
     authorized: AtomicBool,
@@ -50,7 +52,7 @@ impl ConnectionTimer {
             peer,
             opened: Instant::now(),
             pings: protocol >= 5,
-            pinged: AtomicBool::new(false),
+            pinged_at: AtomicU32::new(0),
             authorize_within,
             authorized: AtomicBool::new(false),
         }
@@ -93,28 +95,30 @@ impl ConnectionTimer {
 
     /// Time until the silence is worth another look.
     fn check_silence(&self) -> Option<Duration> {
-        let (idle, silence_max) = (self.peer.idle_for(), self.silence_max());
+        let (now, last_inbound, silence_max) = (Tick::now(), self.peer.last_inbound(), self.silence_max());
+        let idle = now.since(last_inbound);
         if idle < silence_max {
-            self.pinged.store(false, Ordering::Relaxed);
             return Some(silence_max - idle);
         }
         if !self.pings {
             return self.close(CloseCode::Inactive, Limit::PongTime, "closed after inactivity");
         }
-        let overdue = idle.checked_sub(silence_max + self.channels.settings.pong_timeout);
-        if self.pinged.swap(true, Ordering::Relaxed) {
-            if overdue.is_some() {
-                return self.close(
-                    CloseCode::PongMissing,
-                    Limit::PongTime,
-                    "pong reply not received in time",
-                );
+        let pong_timeout = self.channels.settings.pong_timeout;
+        let pinged_at = Tick(self.pinged_at.load(Ordering::Relaxed));
+        // A ping goes out at least a second after the last message. So whatever came in the same second came after it, and
+        // is an answer, however long ago it is by now.
+        if pinged_at > last_inbound {
+            let waited = now.since(pinged_at);
+            if waited < pong_timeout {
+                return Some(pong_timeout - waited);
             }
-            return Some(silence_max + self.channels.settings.pong_timeout - idle);
+            let reason = "pong reply not received in time";
+            return self.close(CloseCode::PongMissing, Limit::PongTime, reason);
         }
+        self.pinged_at.store(now.0, Ordering::Relaxed);
         let _ = self.peer.push(&PING);
         self.peer.flush();
-        Some(self.channels.settings.pong_timeout)
+        Some(pong_timeout)
     }
 }
 

@@ -29,7 +29,7 @@ enum Command {
         page: documents::Page,
     },
     /// Measure a server that speaks the Pusher protocol.
-    Bench(courant_bench::BenchArgs),
+    Bench(Box<courant_bench::BenchArgs>),
 }
 
 #[derive(clap::Args)]
@@ -69,7 +69,7 @@ fn command(command: Command) -> anyhow::Result<()> {
             print!("{}", documents::render(page));
             Ok(())
         }
-        Command::Bench(arguments) => courant_bench::run(arguments),
+        Command::Bench(arguments) => courant_bench::run(*arguments),
     }
 }
 

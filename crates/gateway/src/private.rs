@@ -34,5 +34,8 @@ async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
 }
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
+    if let Some(webhooks) = gateway.channels.webhooks() {
+        gateway.metrics.webhooks_journal_failing.set(webhooks.stats().is_journal_failing.into());
+    }
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], gateway.metrics.render()).into_response()
 }

@@ -210,9 +210,10 @@ impl Receiver for Hub {
         let Some(entry) = self.entry(topic) else { return };
         // The shard took the low bits of the hash.
         let worker = &self.workers[((entry.hash >> 32) % self.workers.len() as u64) as usize];
-        self.observer.waiting(1);
-        if worker.send(Job { entry, message }).await.is_err() {
-            self.observer.waiting(-1);
+        // The place first: a publisher that gives up while it waits has not counted anything.
+        if let Ok(place) = worker.reserve().await {
+            self.observer.waiting(1);
+            place.send(Job { entry, message });
         }
     }
 }

@@ -5,7 +5,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use courant_wire::{Frame, Pushed, Sink};
+use courant_wire::{Frame, Pushed, Sink, Tick};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
@@ -41,7 +41,7 @@ struct Outgoing {
     waker: Option<Waker>,
     /// Since when no request receives.
     absent_since: Option<Instant>,
-    last_inbound: Instant,
+    last_inbound: Tick,
 }
 
 /// What a receiving request does next.
@@ -69,7 +69,7 @@ impl Session {
             receiver: 0,
             waker: None,
             absent_since: Some(now),
-            last_inbound: now,
+            last_inbound: Tick::now(),
         };
         let outgoing = Mutex::new(outgoing);
         (Self { outgoing, incoming, queue_bytes_max, message_bytes_max, ended: Notify::new() }, messages)
@@ -80,7 +80,7 @@ impl Session {
         let mut outgoing = self.outgoing.lock();
         outgoing.receiver += 1;
         outgoing.absent_since = None;
-        outgoing.last_inbound = Instant::now();
+        outgoing.last_inbound = Tick::now();
         if let Some(waker) = outgoing.waker.take() {
             waker.wake();
         }
@@ -126,7 +126,7 @@ impl Session {
             if outgoing.closing.is_some() {
                 return false;
             }
-            outgoing.last_inbound = Instant::now();
+            outgoing.last_inbound = Tick::now();
         }
         for message in messages {
             if message.len() > self.message_bytes_max {
@@ -212,7 +212,7 @@ impl Sink for Session {
 }
 
 impl Peer for Session {
-    fn idle_for(&self) -> Duration {
-        self.outgoing.lock().last_inbound.elapsed()
+    fn last_inbound(&self) -> Tick {
+        self.outgoing.lock().last_inbound
     }
 }

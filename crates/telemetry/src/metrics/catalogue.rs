@@ -118,6 +118,9 @@ catalogue! {
     webhooks_delivery_seconds: Histogram = "courant_webhooks_delivery_seconds", Seconds, PerRequest, WEBHOOK;
         "From an event to the acceptance of its webhook."
 
+    webhooks_journal_failing: IntGauge = "courant_webhooks_journal_failing", Flag, AtScrape;
+        "1 while the webhook queue can't be written to disk: webhooks are sent, but would not survive a crash."
+
     // Draining
     draining: IntGauge = "courant_draining", Flag, Rarely;
         "1 while this gateway moves its connections away, else 0."
