@@ -5,4 +5,14 @@
 #[path = "../support/lib.rs"]
 mod support;
 
+mod cache;
+mod client_events;
+mod closing;
 mod connecting;
+mod counting;
+mod delivery;
+mod liveness;
+mod subscribing;
+mod unsubscribing;
+mod users;
+mod watchlist;
