@@ -3,6 +3,7 @@
 //! Every phase has a deadline, and nothing a client holds back keeps more than its own small task waiting.
 
 mod proxy;
+mod watch;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,12 +12,13 @@ use std::time::Duration;
 use axum::Router;
 use courant_auth::Networks;
 use courant_telemetry::metrics::labels::{Limit, RejectReason};
+use futures_util::FutureExt as _;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +28,9 @@ use tracing::{debug, warn};
 use crate::config::{Limits, ProxyProtocol, Server};
 use crate::gateway::{Admission, Gateway};
 use crate::stream::{Prefixed, Stream};
+use watch::{Overdue, Times, Watch};
+
+pub(crate) use watch::Watched;
 
 /// How long accepting rests after the system had no file descriptor for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -39,7 +44,7 @@ pub struct Acceptor {
     places: Arc<Semaphore>,
     proxy_protocol: ProxyProtocol,
     proxy_protocol_from: Networks,
-    head_timeout: Duration,
+    times: Times,
     tls_timeout: Duration,
 }
 
@@ -65,9 +70,8 @@ impl Acceptor {
         limits: &Limits,
     ) -> Arc<Self> {
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            // hyper counts from the end of the last answer. The first head has a shorter deadline of our own.
-            .header_read_timeout(limits.keep_alive_timeout)
+        // The watch has the deadlines.
+        http.header_read_timeout(None)
             .max_headers(limits.request_headers_max)
             .max_buf_size(limits.request_head_bytes_max.max(8192))
             .half_close(false);
@@ -79,7 +83,11 @@ impl Acceptor {
             places: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
             proxy_protocol: server.proxy_protocol,
             proxy_protocol_from: Networks::new(server.proxy_protocol_from.clone()),
-            head_timeout: limits.request_head_timeout,
+            times: Times {
+                head: limits.request_head_timeout,
+                keep_alive: limits.keep_alive_timeout,
+                linger: limits.close_timeout,
+            },
             tls_timeout: limits.tls_handshake_timeout,
         })
     }
@@ -152,7 +160,8 @@ impl Acceptor {
                 Err(_) => return Err(Refused::Timeout),
             },
         };
-        self.speak_http(stream, admission, accepted + self.head_timeout + self.tls_allowance(), stop).await;
+        let watch = Watch::new(self.times, accepted + self.times.head + self.tls_allowance());
+        self.speak_http(stream, admission, watch, stop).await;
         Ok(())
     }
 
@@ -161,41 +170,34 @@ impl Acceptor {
         &self,
         stream: Stream,
         admission: Arc<Admission>,
-        head_deadline: Instant,
+        watch: Arc<Watch>,
         stop: CancellationToken,
     ) {
-        let first_head = Arc::new(Notify::new());
-        let (router, seen) = (self.router.clone(), first_head.clone());
+        let (router, watching) = (self.router.clone(), watch.clone());
         let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-            seen.notify_one();
+            watching.answering();
             request.extensions_mut().insert(admission.clone());
-            router.clone().oneshot(request)
+            let (answering, watching) = (router.clone().oneshot(request), watching.clone());
+            async move { answering.await.map(|response| response.map(|body| watching.answer(body))) }
         });
-        let io = TokioIo::new(stream);
+        let io = TokioIo::new(Watched::new(stream, watch.clone()));
         let connection = self.http.serve_connection(io, TowerToHyperService::new(service)).with_upgrades();
         let mut connection = std::pin::pin!(connection);
-        let first = tokio::select! {
-            // The head that is complete at the deadline counts, whichever is polled first.
-            biased;
-            served = connection.as_mut() => Some(served),
-            () = first_head.notified() => None,
-            () = tokio::time::sleep_until(head_deadline) => {
-                self.reject(RejectReason::HandshakeTimeout, Some(Limit::HeadTime));
-                return;
-            }
-        };
-        let served = match first {
-            Some(served) => served,
-            None => tokio::select! {
-                served = connection.as_mut() => served,
-                () = stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+        let mut overdue = std::pin::pin!(watch.overdue());
+        let mut stopped = std::pin::pin!(stop.cancelled().fuse());
+        loop {
+            tokio::select! {
+                // What is complete at the deadline counts, and the watch looks after the connection has moved.
+                biased;
+                served = connection.as_mut() => {
+                    if let Err(error) = served {
+                        self.count_http_error(&error);
+                    }
+                    return;
                 }
-            },
-        };
-        if let Err(error) = served {
-            self.count_http_error(&error);
+                overdue = overdue.as_mut() => return self.count_overdue(overdue),
+                () = stopped.as_mut() => connection.as_mut().graceful_shutdown(),
+            }
         }
     }
 
@@ -211,7 +213,7 @@ impl Acceptor {
             return Err(Refused::ProxyHeader);
         }
         let header = proxy::read(tcp);
-        match timeout_at(Instant::now() + self.head_timeout, header).await {
+        match timeout_at(Instant::now() + self.times.head, header).await {
             Ok(Ok(proxy::Read { tcp, prefix, source })) => match source {
                 // A header from anybody else could claim any address.
                 proxy::Source::Address(_) | proxy::Source::Local if !trusted => Err(Refused::ProxyHeader),
@@ -236,10 +238,18 @@ impl Acceptor {
         }
     }
 
+    fn count_overdue(&self, overdue: Overdue) {
+        match overdue {
+            Overdue::FirstHead => self.reject(RejectReason::HandshakeTimeout, Some(Limit::HeadTime)),
+            Overdue::Head => self.gateway.metrics.limit_hits.of(Limit::HeadTime).inc(),
+            Overdue::Answer => self.gateway.metrics.limit_hits.of(Limit::AnswerTime).inc(),
+            Overdue::Idle | Overdue::Linger => {}
+        }
+        debug!(?overdue, "an HTTP connection took too long");
+    }
+
     fn count_http_error(&self, error: &hyper::Error) {
-        if error.is_timeout() {
-            self.gateway.metrics.limit_hits.of(Limit::HeadTime).inc();
-        } else if error.is_parse() || error.is_parse_too_large() {
+        if error.is_parse() || error.is_parse_too_large() {
             self.reject(RejectReason::BadRequest, None);
         }
         debug!(%error, "an HTTP connection ended");

@@ -20,6 +20,7 @@ use serde::Deserialize;
 use tracing::{debug, error};
 
 use crate::gateway::{Admission, Gateway};
+use crate::listener::Watched;
 use crate::stream::Stream;
 
 /// The reason beside 4100 for a client that does not read fast enough.
@@ -158,8 +159,8 @@ async fn open(gateway: Arc<Gateway>, on_upgrade: OnUpgrade, greeting: Box<Greeti
 
 /// The stream that was given to hyper, and what hyper read beyond the request.
 fn taken_back(upgraded: Upgraded) -> Option<(Stream, Bytes)> {
-    let parts = upgraded.downcast::<TokioIo<Stream>>().ok()?;
-    Some((parts.io.into_inner(), parts.read_buf))
+    let parts = upgraded.downcast::<TokioIo<Watched>>().ok()?;
+    Some((parts.io.into_inner().into_inner(), parts.read_buf))
 }
 
 /// What answers a client's messages.

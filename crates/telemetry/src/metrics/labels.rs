@@ -196,6 +196,8 @@ label_set! {
         BodyTime = "body_time",
         /// Bytes of the body of an HTTP request.
         BodyBytes = "body_bytes",
+        /// Time without taking anything of an HTTP answer.
+        AnswerTime = "answer_time",
         /// Time until a connection has signed in or joined an authorised channel.
         AuthenticationTime = "authentication_time",
         /// Time until a pong.

@@ -1,0 +1,13 @@
+//! How a server process is run: what it lets clients do, how it is told about, how it starts and stops.
+
+#![allow(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+#![allow(unreachable_pub, reason = "nobody reaches into a test")]
+
+#[path = "../support/lib.rs"]
+mod support;
+
+mod bystander;
+mod raw;
+
+mod hostile_http;
+mod hostile_slow;
