@@ -8,6 +8,7 @@ use courant_telemetry::Metrics;
 use courant_telemetry::metrics::labels::Limit;
 use courant_telemetry::trace::fanout_span;
 use courant_telemetry::traceparent::TraceParent;
+use courant_wire::Violation;
 
 /// Counts what sockets do.
 pub struct SocketObserver(pub Arc<Metrics>);
@@ -33,6 +34,15 @@ impl courant_wire::Observer for SocketObserver {
     fn overflow(&self) {
         self.0.slow_consumers.inc();
         self.0.limit_hits.of(Limit::QueueBytes).inc();
+    }
+
+    fn violated(&self, violation: Violation) {
+        match violation {
+            Violation::MessageTooBig => self.0.limit_hits.of(Limit::MessageBytes).inc(),
+            Violation::TooManyFragments => self.0.limit_hits.of(Limit::MessageFragments).inc(),
+            // Breaches of RFC 6455 are no limits; the close codes count them.
+            _ => {}
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Violation;
+
 /// The bounds of one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -73,6 +75,9 @@ pub trait Observer: Send + Sync {
 
     /// A client became a slow consumer.
     fn overflow(&self) {}
+
+    /// A client broke the protocol or a limit, and is told so by a close.
+    fn violated(&self, _violation: Violation) {}
 }
 
 /// An observer that counts nothing.

@@ -96,6 +96,7 @@ impl Socket {
 
     /// Closes because the client broke the protocol or a limit.
     pub(crate) fn fail(&self, violation: Violation) {
+        self.context.observer.violated(violation);
         self.close(violation.code(), &violation.to_string());
     }
 

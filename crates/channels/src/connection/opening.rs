@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use courant_auth::limits::RateLimiter;
 use courant_cluster::StateError;
-use courant_telemetry::metrics::labels::{RejectReason, Transport};
+use courant_telemetry::metrics::labels::{Limit, RejectReason, Transport};
 use courant_wire::Timed;
 use tracing::debug;
 
@@ -81,13 +81,11 @@ impl Channels {
         let connections_max = app.limits.connections_max;
         self.state.connect(app.id.as_str(), id.subscriber(), connections_max).await.map_err(|error| {
             match error {
-                StateError::ConnectionsFull { connections_max } => (
-                    Refusal::new(
-                        CloseCode::OverConnectionQuota,
-                        format!("Application is over its quota of {connections_max} connections"),
-                    ),
-                    RejectReason::ConnectionsPerApp,
-                ),
+                StateError::ConnectionsFull { connections_max } => {
+                    self.metrics.limit_hits.of(Limit::ConnectionsPerApp).inc();
+                    let message = format!("Application is over its quota of {connections_max} connections");
+                    (Refusal::new(CloseCode::OverConnectionQuota, message), RejectReason::ConnectionsPerApp)
+                }
                 _ => (
                     Refusal::new(CloseCode::OverCapacity, "The server can't take connections at the moment"),
                     RejectReason::Overloaded,

@@ -1,10 +1,13 @@
 //! A session: what is to be told to a client until it asks, and what it said.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use courant_telemetry::Metrics;
+use courant_telemetry::metrics::labels::Limit;
 use courant_wire::{Frame, Pushed, Sink, Tick};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
@@ -25,6 +28,7 @@ pub(super) struct Session {
     incoming: mpsc::Sender<String>,
     queue_bytes_max: usize,
     message_bytes_max: usize,
+    metrics: Arc<Metrics>,
     /// Wakes the session's task when the session ends.
     pub(super) ended: Notify,
 }
@@ -57,7 +61,11 @@ pub(super) enum Next {
 }
 
 impl Session {
-    pub(super) fn new(queue_bytes_max: usize, message_bytes_max: usize) -> (Self, mpsc::Receiver<String>) {
+    pub(super) fn new(
+        queue_bytes_max: usize,
+        message_bytes_max: usize,
+        metrics: Arc<Metrics>,
+    ) -> (Self, mpsc::Receiver<String>) {
         let (incoming, messages) = mpsc::channel(64);
         let now = Instant::now();
         let outgoing = Outgoing {
@@ -72,7 +80,8 @@ impl Session {
             last_inbound: Tick::now(),
         };
         let outgoing = Mutex::new(outgoing);
-        (Self { outgoing, incoming, queue_bytes_max, message_bytes_max, ended: Notify::new() }, messages)
+        let ended = Notify::new();
+        (Self { outgoing, incoming, queue_bytes_max, message_bytes_max, metrics, ended }, messages)
     }
 
     /// A request begins to receive; an earlier one ends.
@@ -130,6 +139,7 @@ impl Session {
         }
         for message in messages {
             if message.len() > self.message_bytes_max {
+                self.metrics.limit_hits.of(Limit::MessageBytes).inc();
                 self.close(1009, "message is larger than allowed");
                 return true;
             }
@@ -190,6 +200,8 @@ impl Sink for Session {
             outgoing.queue = VecDeque::new();
             outgoing.queued_bytes = 0;
             outgoing.begin_close(CloseCode::OverCapacity.code(), "messages are not read fast enough");
+            self.metrics.slow_consumers.inc();
+            self.metrics.limit_hits.of(Limit::QueueBytes).inc();
             self.ended.notify_one();
             return Pushed::Overflow;
         }

@@ -65,7 +65,8 @@ pub(super) async fn open(
     hello: &Hello<'_>,
 ) -> Option<Arc<Session>> {
     let settings = &channels.settings;
-    let (session, messages) = Session::new(settings.queue_bytes_max, settings.message_bytes_max);
+    let metrics = channels.metrics.clone();
+    let (session, messages) = Session::new(settings.queue_bytes_max, settings.message_bytes_max, metrics);
     let session = Arc::new(session);
     let entered = channels.fallback.insert(key, &session)?;
     if !Arc::ptr_eq(&entered, &session) {

@@ -9,5 +9,9 @@ mod support;
 mod bystander;
 mod raw;
 
+mod hostile_frames;
 mod hostile_http;
 mod hostile_slow;
+mod limits_connections;
+mod limits_fallback;
+mod limits_queue;

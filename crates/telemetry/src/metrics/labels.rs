@@ -182,10 +182,10 @@ label_set! {
 label_set! {
     /// A bound that was hit.
     Limit: "limit" {
-        /// Bytes of one WebSocket frame.
-        FrameBytes = "frame_bytes",
-        /// Bytes of one message, over all its frames.
+        /// Bytes of one WebSocket frame, or of one message over all its frames.
         MessageBytes = "message_bytes",
+        /// Frames of one message.
+        MessageFragments = "message_fragments",
         /// Bytes queued to one connection.
         QueueBytes = "queue_bytes",
         /// Time for TLS and the upgrade.
