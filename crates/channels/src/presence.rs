@@ -7,6 +7,8 @@ use courant_cluster::Member;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::message::object;
+
 #[derive(Deserialize)]
 struct ChannelData<'a> {
     #[serde(borrow)]
@@ -30,7 +32,7 @@ pub fn parse_member(channel_data: &str, limits: &AppLimits) -> Result<Member, St
             limits.member_bytes_max
         ));
     }
-    let data: ChannelData<'_> = serde_json::from_str(channel_data).map_err(|error| error.to_string())?;
+    let data: ChannelData<'_> = object(channel_data).map_err(|error| error.to_string())?;
     let user_id = text_of(data.user_id.get()).ok_or("user_id must be a string or a number")?;
     if user_id.is_empty() {
         return Err("user_id is empty".into());

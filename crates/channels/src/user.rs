@@ -6,6 +6,7 @@ use courant_auth::AppLimits;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::message::object;
 use crate::presence::info;
 
 /// Who a connection acts for after `pusher:signin`.
@@ -35,7 +36,7 @@ struct UserData<'a> {
 /// # Errors
 /// Says in words what is wrong with it.
 pub fn parse_user(user_data: &str, limits: &AppLimits) -> Result<User, String> {
-    let data: UserData<'_> = serde_json::from_str(user_data).map_err(|error| error.to_string())?;
+    let data: UserData<'_> = object(user_data).map_err(|error| error.to_string())?;
     if data.id.is_empty() {
         return Err("id is empty".into());
     }

@@ -20,7 +20,7 @@ use super::error::ApiError;
 use super::request::{Signed, signed};
 use super::{accepted, empty, json};
 use crate::SocketId;
-use crate::message::{decoded_len, quoted};
+use crate::message::{decoded_len, object, quoted};
 use crate::name::ChannelName;
 use crate::publish::Event;
 use crate::service::{Channels, Tenant, channel_key};
@@ -246,7 +246,8 @@ async fn info(
 }
 
 fn from_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(body).map_err(|error| ApiError::InvalidBody(error.to_string()))
+    let text = std::str::from_utf8(body).map_err(|error| ApiError::InvalidBody(error.to_string()))?;
+    object(text).map_err(|error| ApiError::InvalidBody(error.to_string()))
 }
 
 fn count_refusal(channels: &Channels, error: &ApiError) {

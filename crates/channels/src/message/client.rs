@@ -91,7 +91,7 @@ pub struct NotAMessage(String);
 impl<'a> ClientMessage<'a> {
     /// Reads a message. Total: any text gives a message or an error.
     pub fn parse(text: &'a str) -> Result<Self, NotAMessage> {
-        let envelope: Envelope<'a> = from_str(text)?;
+        let envelope: Envelope<'a> = super::object(text).map_err(|error| NotAMessage(error.to_string()))?;
         match &*envelope.event {
             "pusher:ping" => Ok(Self::Ping),
             "pusher:pong" => Ok(Self::Pong),
@@ -121,15 +121,11 @@ impl<'a> ClientMessage<'a> {
     }
 }
 
-fn from_str<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, NotAMessage> {
-    serde_json::from_str(text).map_err(|error| NotAMessage(error.to_string()))
-}
-
 /// The data of a protocol event: an object. Its JSON inside a string, which some hand-written clients send, is not
 /// accepted; no official client does it.
 fn object<'a, T: Deserialize<'a>>(data: Option<&'a RawValue>, event: &str) -> Result<T, NotAMessage> {
     let data = data.ok_or_else(|| NotAMessage(format!("{event} needs data")))?;
-    serde_json::from_str(data.get()).map_err(|error| NotAMessage(format!("data of {event}: {error}")))
+    super::object(data.get()).map_err(|error| NotAMessage(format!("data of {event}: {error}")))
 }
 
 /// The text of a JSON string; `None` for any other value, `null` above all.
