@@ -226,9 +226,17 @@ async fn a_presence_channel_needs_a_user() {
     client.send_subscribe("presence-a", None).await;
     let missing = "Invalid channel_data for presence-a: it is missing, and the connection is not signed in";
     expect_refusal(&mut client, "presence-a", "InvalidRequest", 400, missing).await;
-    for channel_data in
-        ["", "{}", "null", "[]", "x", r#"{"user_id":null}"#, r#"{"user_id":""}"#, r#"{"user_id":{}}"#]
-    {
+    for channel_data in [
+        "",
+        "{}",
+        "null",
+        "[]",
+        r#"["7"]"#,
+        "x",
+        r#"{"user_id":null}"#,
+        r#"{"user_id":""}"#,
+        r#"{"user_id":{}}"#,
+    ] {
         client.send_subscribe("presence-a", Some(channel_data)).await;
         let event = client.expect_event("pusher:subscription_error").await;
         let data = event.data_json();

@@ -49,7 +49,9 @@ async fn a_user_needs_an_id() {
     let server = Server::with(&app).await;
     let mut client = Pusher::connect(&server, &app).await;
     let long = json!({"id": "x".repeat(201)}).to_string();
-    for user_data in ["", "null", "{}", "[]", r#"{"id":""}"#, r#"{"id":7}"#, r#"{"id":null}"#, &long] {
+    for user_data in
+        ["", "null", "{}", "[]", r#"["7"]"#, r#"{"id":""}"#, r#"{"id":7}"#, r#"{"id":null}"#, &long]
+    {
         client.send_sign_in(user_data).await;
         let event = client.expect_event("pusher:error").await;
         let message = event.json["data"]["message"].as_str().unwrap();

@@ -165,6 +165,14 @@ impl Pusher {
         self.subscribe_with(channel, Some(&json!({"user_id": user_id}).to_string())).await
     }
 
+    /// Subscribes to a presence channel at the end of much coming and going: skips what is still on its way.
+    pub async fn subscribe_after(&mut self, channel: &str, user_id: &str) {
+        self.send(&json!({"event": "pusher:ping", "data": {}})).await;
+        self.skip_to("pusher:pong").await;
+        self.send_subscribe(channel, Some(&json!({"user_id": user_id}).to_string())).await;
+        self.skip_to("pusher_internal:subscription_succeeded").await;
+    }
+
     /// Sends `pusher:unsubscribe`, which is not answered.
     pub async fn unsubscribe(&mut self, channel: &str) {
         self.send(&json!({"event": "pusher:unsubscribe", "data": {"channel": channel}})).await;
@@ -197,7 +205,7 @@ impl Pusher {
         self.websocket.closed().await
     }
 
-    /// Closes and waits until the server has, too.
+    /// Closes, waits until the server has, too, and ends the stream.
     pub async fn close(mut self) {
         self.websocket.send_close(1000).await;
         while self.websocket.next().await != Message::End {}

@@ -153,13 +153,14 @@ impl WebSocket {
         }
     }
 
-    /// Reads until the close, skipping what comes before, answers it and waits for the end of the stream.
+    /// Reads until the close, skipping what comes before, answers it, waits for the end of the stream and ends it, too.
     pub async fn closed(&mut self) -> (u16, String) {
         loop {
             match self.next().await {
                 Message::Close(code, reason) => {
                     self.send_close(code).await;
                     assert_eq!(self.next().await, Message::End, "nothing follows a close");
+                    let _ = self.stream.shutdown().await;
                     return (code, reason);
                 }
                 Message::End => panic!("the stream ended without a close"),
