@@ -3,6 +3,8 @@
 import itertools
 import json
 import os
+import socket
+import threading
 import time
 
 import websocket
@@ -66,3 +68,45 @@ class Subscriber:
 
     def close(self):
         self.socket.close()
+
+
+class Wire:
+    """A way to the server that a test can cut: passes TCP connections on."""
+
+    def __init__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._sockets = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                inbound, _ = self._listener.accept()
+            except OSError:
+                return
+            outbound = socket.create_connection((HOST, PORT))
+            self._sockets += [inbound, outbound]
+            for one, other in ((inbound, outbound), (outbound, inbound)):
+                threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _pass(one, other):
+        try:
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def cut(self):
+        """Ends all connections without a close frame."""
+        while self._sockets:
+            try:
+                self._sockets.pop().shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self._listener.close()
+        self.cut()
