@@ -9,9 +9,10 @@ mod client;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use anyhow::{Context, bail};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use self::client::{Client, Request};
 use crate::affinity;
@@ -30,9 +31,7 @@ pub(crate) fn run(args: &SinkArgs) -> anyhow::Result<()> {
     if !args.listen.ip().is_loopback() {
         bail!("{} is not a loopback address; the sink lets everybody do everything", args.listen);
     }
-    let listener =
-        TcpListener::bind(args.listen).with_context(|| format!("{} can't be listened on", args.listen))?;
-    listener.set_nonblocking(true)?;
+    let listener = listen(args.listen).with_context(|| format!("{} can't be listened on", args.listen))?;
     writeln!(io::stdout(), "listening on {}", listener.local_addr()?)?;
     let mut sink = Sink {
         poller: Poller::new()?,
@@ -56,6 +55,16 @@ pub(crate) fn run(args: &SinkArgs) -> anyhow::Result<()> {
             }
         }
     }
+}
+
+/// Listens with room for a storm: the standard library's 128 waiting connections are too few for one.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 struct Sink {
