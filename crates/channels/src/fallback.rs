@@ -20,7 +20,7 @@ use axum::Router;
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use courant_telemetry::metrics::labels::{Limit, Transport};
+use courant_telemetry::metrics::labels::{Limit, RejectReason, Transport};
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
@@ -78,6 +78,10 @@ async fn receive(
     let session_key = SessionKey { key, server, id };
     let session = match channels.fallback.get(&session_key) {
         Some(session) => session,
+        None if channels.is_draining() => {
+            channels.metrics.connections_rejected.of(RejectReason::Draining).inc();
+            return with_cors(ApiError::Unavailable.into_response());
+        }
         None => {
             let Some(client) = request.extensions().get::<ClientInfo>().copied() else {
                 return with_cors(StatusCode::INTERNAL_SERVER_ERROR.into_response());

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -87,6 +88,7 @@ pub struct Channels {
     pub(crate) recent: RecentClients,
     pub(crate) connections: Registry,
     pub(crate) fallback: crate::fallback::Sessions,
+    draining: AtomicBool,
     tenants: HashMap<Arc<str>, Arc<Tenant>>,
 }
 
@@ -140,6 +142,7 @@ impl Channels {
             recent,
             connections: Registry::default(),
             fallback,
+            draining: AtomicBool::new(false),
             tenants,
         })
     }
@@ -147,6 +150,18 @@ impl Channels {
     /// The application of an id.
     pub(crate) fn tenant(&self, app: &App) -> Option<&Arc<Tenant>> {
         self.tenants.get(app.id.as_str())
+    }
+
+    /// Whether new connections are to go elsewhere.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// From now on new connections are to go elsewhere: new sessions of the HTTP fallback are refused. Who accepts
+    /// WebSockets refuses these. Answers whether that is new.
+    pub fn begin_draining(&self) -> bool {
+        self.metrics.draining.set(1);
+        !self.draining.swap(true, Ordering::Relaxed)
     }
 
     /// The connections that are open, for a drain.

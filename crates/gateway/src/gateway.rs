@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use courant_auth::limits::{AddressGuard, AddressRefused, Addresses};
@@ -32,7 +31,6 @@ pub struct Gateway {
     pub json_errors: bool,
     /// Every connection's task.
     pub tasks: TaskTracker,
-    draining: AtomicBool,
 }
 
 /// What a TCP connection holds for as long as it lives, whatever it turns into.
@@ -57,19 +55,18 @@ impl Gateway {
         trusted_proxies: Networks,
         json_errors: bool,
     ) -> Self {
-        let (tasks, draining) = (TaskTracker::new(), AtomicBool::new(false));
-        Self { channels, context, metrics, addresses, trusted_proxies, json_errors, tasks, draining }
+        let tasks = TaskTracker::new();
+        Self { channels, context, metrics, addresses, trusted_proxies, json_errors, tasks }
     }
 
     /// Whether new connections are to go elsewhere.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.channels.is_draining()
     }
 
     /// From now on new connections are to go elsewhere. Answers whether that is new.
     pub fn begin_draining(&self) -> bool {
-        self.metrics.draining.set(1);
-        !self.draining.swap(true, Ordering::Relaxed)
+        self.channels.begin_draining()
     }
 
     /// Lets a TCP connection in, unless its address has too many or opens them too fast.
