@@ -13,6 +13,7 @@ use axum::Router;
 use courant_auth::Networks;
 use courant_telemetry::metrics::labels::{Limit, RejectReason};
 use futures_util::FutureExt as _;
+use hyper::body::Body as _;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
@@ -177,8 +178,9 @@ impl Acceptor {
         let service = tower::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
             watching.answering();
             request.extensions_mut().insert(admission.clone());
+            let has_body = !request.body().is_end_stream();
             let (answering, watching) = (router.clone().oneshot(request), watching.clone());
-            async move { answering.await.map(|response| response.map(|body| watching.answer(body))) }
+            async move { answering.await.map(|response| watching.answer(response, has_body)) }
         });
         let io = TokioIo::new(Watched::new(stream, watch.clone()));
         let connection = self.http.serve_connection(io, TowerToHyperService::new(service)).with_upgrades();
@@ -288,6 +290,7 @@ pub fn tls_acceptor(server: &Server) -> anyhow::Result<Option<TlsAcceptor>> {
     let chain = CertificateDer::pem_file_iter(certificate)
         .and_then(|chain| chain.collect::<Result<Vec<_>, _>>())
         .with_context(|| format!("can't read the certificate chain {}", certificate.display()))?;
+    anyhow::ensure!(!chain.is_empty(), "{} holds no certificate in PEM", certificate.display());
     let private =
         PrivateKeyDer::from_pem_file(key).with_context(|| format!("can't read the key {}", key.display()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());

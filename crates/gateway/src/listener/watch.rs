@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use http::Response;
 use hyper::body::{Frame, SizeHint};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -59,6 +60,8 @@ struct State {
     phase: Phase,
     /// When writing must go on.
     write_by: Option<Instant>,
+    /// The last request was refused, perhaps before all of it was read.
+    is_rest_unread: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -74,8 +77,8 @@ enum Phase {
 pub(crate) struct Watched {
     stream: Stream,
     watch: Arc<Watch>,
-    is_shut_down: bool,
-    lingered_bytes: usize,
+    /// Bytes that were read after this side had ended.
+    lingered_bytes: Option<usize>,
 }
 
 /// An answer's body that tells the watch when it is over.
@@ -89,7 +92,8 @@ pub(super) struct Answer {
 impl Watch {
     /// A connection whose first head must be complete by then.
     pub(super) fn new(times: Times, first_head_by: Instant) -> Arc<Self> {
-        let state = State { phase: Phase::FirstHead { by: first_head_by }, write_by: None };
+        let phase = Phase::FirstHead { by: first_head_by };
+        let state = State { phase, write_by: None, is_rest_unread: false };
         Arc::new(Self { times, state: Mutex::new(state) })
     }
 
@@ -98,9 +102,10 @@ impl Watch {
         self.state.lock().phase = Phase::Answering;
     }
 
-    /// The answer's body; when it is gone the next request may come.
-    pub(super) fn answer(self: Arc<Self>, body: Body) -> Answer {
-        Answer { body, watch: self }
+    /// The answer to a request with or without a body. When its own body is gone the next request may come.
+    pub(super) fn answer(self: Arc<Self>, response: Response<Body>, has_body: bool) -> Response<Answer> {
+        self.state.lock().is_rest_unread = has_body && !response.status().is_success();
+        response.map(|body| Answer { body, watch: self })
     }
 
     /// Waits until something takes too long. To be polled after each time that the connection was.
@@ -143,8 +148,11 @@ impl Watch {
         self.state.lock().phase = Phase::Idle { until: Instant::now() + self.times.keep_alive };
     }
 
-    fn lingering(&self) {
-        self.state.lock().phase = Phase::Lingering { until: Instant::now() + self.times.linger };
+    /// This side has ended. Answers whether there is something to wait for.
+    fn lingers(&self) -> bool {
+        let mut state = self.state.lock();
+        state.phase = Phase::Lingering { until: Instant::now() + self.times.linger };
+        state.is_rest_unread
     }
 }
 
@@ -168,7 +176,7 @@ impl State {
 
 impl Watched {
     pub(super) fn new(stream: Stream, watch: Arc<Watch>) -> Self {
-        Self { stream, watch, is_shut_down: false, lingered_bytes: 0 }
+        Self { stream, watch, lingered_bytes: None }
     }
 
     /// The stream, for another protocol.
@@ -176,12 +184,15 @@ impl Watched {
         self.stream
     }
 
-    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_linger(&mut self, cx: &mut Context<'_>, mut lingered_bytes: usize) -> Poll<()> {
         let mut bytes = [0; 4096];
-        while self.lingered_bytes < LINGER_BYTES_MAX {
+        while lingered_bytes < LINGER_BYTES_MAX {
             let mut buffer = ReadBuf::new(&mut bytes);
             match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => self.lingered_bytes += buffer.filled().len(),
+                Ok(()) if !buffer.filled().is_empty() => {
+                    lingered_bytes += buffer.filled().len();
+                    self.lingered_bytes = Some(lingered_bytes);
+                }
                 Ok(()) | Err(_) => break,
             }
         }
@@ -231,16 +242,21 @@ impl AsyncWrite for Watched {
         flushed
     }
 
-    /// Ends this side, and waits for the other.
+    /// Ends this side, and waits for the other where it may still be sending.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.is_shut_down {
-            let shut_down = Pin::new(&mut self.stream).poll_shutdown(cx);
-            self.watch.written(&shut_down);
-            ready!(shut_down)?;
-            self.is_shut_down = true;
-            self.watch.lingering();
-        }
-        self.poll_linger(cx).map(Ok)
+        let lingered_bytes = match self.lingered_bytes {
+            Some(lingered_bytes) => lingered_bytes,
+            None => {
+                let shut_down = Pin::new(&mut self.stream).poll_shutdown(cx);
+                self.watch.written(&shut_down);
+                ready!(shut_down)?;
+                if !self.watch.lingers() {
+                    return Poll::Ready(Ok(()));
+                }
+                *self.lingered_bytes.insert(0)
+            }
+        };
+        self.poll_linger(cx, lingered_bytes).map(Ok)
     }
 }
 
