@@ -9,9 +9,14 @@ mod support;
 mod bystander;
 mod raw;
 
+mod cli;
+mod drain;
 mod hostile_frames;
 mod hostile_http;
 mod hostile_slow;
 mod limits_connections;
 mod limits_fallback;
 mod limits_queue;
+mod process;
+mod proxy;
+mod tls;
