@@ -218,6 +218,13 @@ node_tests() { # FILE...
   finish "$passed" "$failed" "$skipped"
 }
 
+# Adds up the `test result:` lines of cargo; sets PASSED, FAILED and SKIPPED. Output without any is one failure.
+cargo_totals() { # FILE
+  read -r PASSED FAILED SKIPPED < <(awk '
+    /^test result:/ { passed += $4; failed += $6; ignored += $8; seen = 1 }
+    END { print passed + 0, seen ? failed + 0 : 1, ignored + 0 }' "$1")
+}
+
 # Foreign suites have a known number of tests: one that silently ran fewer has not passed.
 complete() { # EXPECTED: corrects the variables PASSED and FAILED
   local seen=$((PASSED + FAILED))
