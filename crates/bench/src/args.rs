@@ -70,6 +70,9 @@ pub(crate) struct CommonArgs {
     /// Worker processes; default: as few as hold the connections
     #[arg(long, global = true, default_value_t = 0, hide_default_value = true)]
     pub(crate) workers: u32,
+    /// Connect from so many source addresses, 127.0.0.2 and up; default: as many as the ports need
+    #[arg(long, global = true, default_value_t = 0, hide_default_value = true)]
+    pub(crate) source_addresses: u8,
     /// Write the report as JSON to this file
     #[arg(long, global = true)]
     pub(crate) json: Option<PathBuf>,

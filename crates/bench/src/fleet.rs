@@ -1,7 +1,7 @@
 //! The worker processes of a run, as one set of subscribers.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command as Process, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -12,11 +12,9 @@ use hdrhistogram::Histogram;
 
 use crate::progress::Progress;
 use crate::protocol::{Command, Finished, OpenPlan, Opened, Reply};
+use crate::role::{self, Role};
 use crate::target::Target;
 use crate::{latency, pusher};
-
-/// Set for the processes that a run starts of itself: they are workers, whatever their arguments say.
-pub(crate) const WORKER_ENV: &str = "COURANT_BENCH_WORKER";
 
 /// Sockets that one worker may hold, below the limit of 20,000 files that is common for a process.
 const CONNECTIONS_PER_WORKER_MAX: u32 = 16_000;
@@ -42,6 +40,8 @@ pub(crate) struct Subscribers {
     pub(crate) in_flight_max: u32,
     /// When an attempt is given up.
     pub(crate) timeout: Duration,
+    /// Source addresses to connect from, 127.0.0.2 and up; 0 takes as many as are needed.
+    pub(crate) source_addresses: u8,
 }
 
 /// What came of opening the subscribers, over all workers.
@@ -105,9 +105,10 @@ impl Fleet {
         progress: &Progress,
     ) -> anyhow::Result<OpenedAll> {
         let workers = self.workers.len() as u32;
-        let source_addresses = match plan.count {
-            0..=CONNECTIONS_PER_ADDRESS_MAX => 0,
-            many => many.div_ceil(CONNECTIONS_PER_ADDRESS_MAX).min(200) as u8,
+        let source_addresses = match (plan.source_addresses, plan.count) {
+            (0, 0..=CONNECTIONS_PER_ADDRESS_MAX) => 0,
+            (0, many) => many.div_ceil(CONNECTIONS_PER_ADDRESS_MAX).min(200) as u8,
+            (asked, _) => asked,
         };
         let endpoint = &target.websocket;
         let upgrade = pusher::upgrade_request(&endpoint.host, &endpoint.prefix, &target.key);
@@ -205,17 +206,9 @@ impl Fleet {
 }
 
 impl Worker {
-    /// Starts this program once more, with the same arguments, so that it gets to the same place and finds
-    /// [`WORKER_ENV`] there.
+    /// Starts a worker and a thread that takes its replies.
     fn start() -> anyhow::Result<Self> {
-        let program = std::env::current_exe().context("this program's own path is unknown")?;
-        let mut child = Process::new(&program)
-            .args(std::env::args_os().skip(1))
-            .env(WORKER_ENV, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("{} can't be started as a worker", program.display()))?;
+        let mut child = role::start(Role::Worker, Stdio::piped())?;
         let input = child.stdin.take();
         let output = child.stdout.take().context("the worker has no standard output")?;
         let seen = Arc::new(Seen::default());

@@ -18,7 +18,7 @@
 //! | `args` | the command line |
 //! | `modes` | what is measured, one file each, and the report |
 //! | `search` | finding the highest sustained rate |
-//! | `fleet`, `protocol`, `worker` | the worker processes: the driver's side, the pipe, the workers' side |
+//! | `role`, `fleet`, `protocol`, `worker` | the processes of a run: the driver's side, the pipe, the workers' side |
 //! | `publisher` | HTTP publishing on a schedule |
 //! | `pusher`, `frame`, `stamp`, `ledger` | the wire: messages, framing, the identity of a message, what has come |
 //! | `sink` | the least that a server can do: the ceiling of machine and generator, and a server with faults to order |
@@ -39,6 +39,7 @@ mod progress;
 mod protocol;
 mod publisher;
 mod pusher;
+mod role;
 mod search;
 mod server;
 mod sink;
@@ -56,11 +57,10 @@ pub use self::args::BenchArgs;
 /// # Errors
 /// If the run could not be made, or a message was lost, repeated or reordered.
 pub fn run(args: BenchArgs) -> anyhow::Result<()> {
-    if std::env::var_os(fleet::WORKER_ENV).is_some() {
-        return worker::run();
-    }
-    match &args.mode {
-        args::Mode::Sink(sink) => sink::run(sink),
-        _ => modes::run(&args),
+    match (role::own()?, &args.mode) {
+        (Some(role::Role::Worker), _) => worker::run(),
+        (Some(role::Role::Guard(server)), _) => role::guard(server),
+        (None, args::Mode::Sink(sink)) => sink::run(sink),
+        (None, _) => modes::run(&args),
     }
 }

@@ -98,6 +98,7 @@ impl Session<'_> {
             rate_per_s: OPEN_RATE_PER_S,
             in_flight_max: IN_FLIGHT_MAX,
             timeout: OPEN_TIMEOUT,
+            source_addresses: self.common.source_addresses,
         }
     }
 

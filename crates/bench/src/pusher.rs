@@ -46,6 +46,27 @@ pub(crate) fn control(text: &[u8]) -> Control {
     }
 }
 
+/// After so many seconds of silence a client asks whether the server is there, by itself or if the server said no less.
+const ACTIVITY_TIMEOUT_S: u64 = 120;
+
+/// The seconds of silence after which a client pings, as told by `connection_established`.
+pub(crate) fn activity_timeout_s(established: &[u8]) -> u64 {
+    let name = b"activity_timeout";
+    let told = memmem::find(established, name).and_then(|at| {
+        // The data is JSON in a string, so the name is followed by an escaped quote and a colon.
+        let digits = established[at + name.len()..].iter().skip_while(|byte| !byte.is_ascii_digit());
+        let digits: String =
+            digits.take_while(|byte| byte.is_ascii_digit()).map(|&byte| char::from(byte)).collect();
+        digits.parse().ok()
+    });
+    told.filter(|seconds| (1..ACTIVITY_TIMEOUT_S).contains(seconds)).unwrap_or(ACTIVITY_TIMEOUT_S)
+}
+
+/// The frame that asks whether the server is there.
+pub(crate) fn append_ping(out: &mut Vec<u8>) {
+    frame::append_text(out, br#"{"event":"pusher:ping","data":{}}"#);
+}
+
 /// The HTTP request that opens a WebSocket for the application `key`.
 ///
 /// `Sec-WebSocket-Key` is a constant: it guards against caches, and there are none on the way.

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::affinity::{self, Cpus};
 use crate::proc::ProcessSample;
+use crate::role::{self, Role};
 
 /// How long a server may take until it accepts connections.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -20,8 +21,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The server under test.
 pub(crate) enum Server {
-    /// Started by this run, and ended when dropped.
-    Started(Child),
+    /// Started by this run, and ended when dropped; the second process ends it if this one can't.
+    Started(Child, Child),
     /// Running already.
     Attached(u32),
     /// Not known; its memory and time can't be told.
@@ -63,24 +64,31 @@ impl Server {
             affinity::swap(&own)?;
         }
         let mut child = child?;
+        let guard = role::start(Role::Guard(child.id()), Stdio::null()).inspect_err(|_| stop(&mut child))?;
+        let mut server = Self::Started(child, guard);
+        server.await_listening(command, address)?;
+        Ok(server)
+    }
+
+    fn await_listening(&mut self, command: &str, address: SocketAddr) -> anyhow::Result<()> {
+        let Self::Started(child, _) = self else { return Ok(()) };
         let started = Instant::now();
         while TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err() {
             if let Some(status) = child.try_wait()? {
                 bail!("{command:?} ended with {status} before it listened on {address}; see --server-log");
             }
             if started.elapsed() > START_TIMEOUT {
-                stop(&mut child);
                 bail!("{command:?} did not listen on {address} in {START_TIMEOUT:?}");
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(Self::Started(child))
+        Ok(())
     }
 
     /// The process to be looked at.
     pub(crate) fn pid(&self) -> Option<u32> {
         match self {
-            Self::Started(child) => Some(child.id()),
+            Self::Started(child, _) => Some(child.id()),
             Self::Attached(pid) => Some(*pid),
             Self::Unknown => None,
         }
@@ -94,7 +102,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Self::Started(child) = self {
+        if let Self::Started(child, guard) = self {
+            // The guard first: once the server is reaped its process id may be another's.
+            let _ = guard.kill();
+            let _ = guard.wait();
             stop(child);
         }
     }

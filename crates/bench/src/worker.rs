@@ -27,6 +27,9 @@ const STDIN: u64 = u64::MAX;
 /// How often the driver is told of progress.
 const PROGRESS_NS: u64 = 200_000_000;
 
+/// How often silent connections are looked for; a fraction of the shortest time-out that a server may ask for.
+const KEEP_ALIVE_NS: u64 = 500_000_000;
+
 /// Runs until the driver closes the pipe.
 ///
 /// # Errors
@@ -53,6 +56,7 @@ struct Worker {
     input: Vec<u8>,
     input_ended: bool,
     progress_due_ns: u64,
+    keep_alive_due_ns: u64,
 }
 
 impl Worker {
@@ -71,6 +75,7 @@ impl Worker {
             input: Vec::new(),
             input_ended: false,
             progress_due_ns: 0,
+            keep_alive_due_ns: 0,
         })
     }
 
@@ -154,16 +159,34 @@ impl Worker {
             }
         }
         self.ready = ready;
+        self.keep_alive(clock::now_ns());
         Ok(())
     }
 
     fn serve(&mut self, index: usize) {
         let Some(plan) = &self.plan else { return };
         let connection = &mut self.connections[index];
-        match connection.on_ready(&mut self.buffer, &self.poller, plan, &mut self.tally) {
+        let progress = connection.on_ready(&mut self.buffer, &self.poller, plan, &mut self.tally);
+        self.book(progress);
+    }
+
+    fn book(&mut self, progress: Progress) {
+        match progress {
             Progress::None => {}
             Progress::Subscribed => self.subscribed += 1,
             Progress::Lost { was_subscribed } => self.subscribed -= u32::from(was_subscribed),
+        }
+    }
+
+    /// Pings silent servers. A look at all connections now and then is cheaper than a timer for each.
+    fn keep_alive(&mut self, now: u64) {
+        if now < self.keep_alive_due_ns {
+            return;
+        }
+        self.keep_alive_due_ns = now + KEEP_ALIVE_NS;
+        for index in 0..self.connections.len() {
+            let progress = self.connections[index].keep_alive(now, &mut self.tally);
+            self.book(progress);
         }
     }
 

@@ -140,3 +140,41 @@ fn another_machine_is_refused() {
     let output = Command::new(PROGRAM).args(["--url", "ws://192.0.2.1:6001", "connect"]).output().unwrap();
     assert_fails_with(&output, "--i-own-this-target");
 }
+
+#[test]
+fn a_server_that_was_started_ends_with_a_run_that_is_killed() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let listens = || std::net::TcpStream::connect(address).is_ok();
+    let mut run = Command::new(PROGRAM)
+        .args([
+            "--url",
+            &format!("ws://{address}"),
+            "--server-cmd",
+            &format!("{PROGRAM} sink --listen {address}"),
+        ])
+        .args(["idle", "--connections", "5", "--window", "600"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    await_that(listens);
+    // Its guard comes after it; a second is ample, and less makes the test no wrong, only idle.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    await_that(|| !listens());
+}
+
+#[track_caller]
+fn await_that(holds: impl Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !holds() {
+        assert!(started.elapsed().as_secs() < 60, "it never came to that");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn connections_come_from_as_many_addresses_as_asked_for() {
+    let output = Sink::start("none").run(&["connect", "--connections", "30", "--source-addresses", "3"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

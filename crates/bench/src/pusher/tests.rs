@@ -76,3 +76,21 @@ fn server_messages_are_told_apart() {
         assert_eq!(control(text.as_bytes()), control_of_it, "{text}");
     }
 }
+
+#[test]
+fn clients_ping_as_soon_as_the_server_asks_for() {
+    for (text, seconds) in [
+        (
+            r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\",\"activity_timeout\":30}"}"#,
+            30,
+        ),
+        (
+            r#"{"event":"pusher:connection_established","data":"{\"activity_timeout\":9999999999999999999999}"}"#,
+            120,
+        ),
+        (r#"{"event":"pusher:connection_established","data":"{\"activity_timeout\":0}"}"#, 120),
+        (r#"{"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\"}"}"#, 120),
+    ] {
+        assert_eq!(activity_timeout_s(text.as_bytes()), seconds, "{text}");
+    }
+}

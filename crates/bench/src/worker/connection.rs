@@ -61,6 +61,10 @@ pub(super) struct Connection {
     scheduled_ns: u64,
     /// When it was subscribed.
     subscribed_ns: u64,
+    /// When the server was last heard, or asked.
+    active_ns: u64,
+    /// After how much silence it is asked.
+    silence_ns_max: u64,
     /// Why it ended.
     failure: Option<String>,
 }
@@ -76,6 +80,8 @@ impl Connection {
             lanes: Box::default(),
             scheduled_ns: 0,
             subscribed_ns: 0,
+            active_ns: 0,
+            silence_ns_max: u64::MAX,
             failure: None,
         }
     }
@@ -160,6 +166,23 @@ impl Connection {
         }
     }
 
+    /// Pings a server that has been silent for as long as the protocol allows, as its official clients do.
+    pub(super) fn keep_alive(&mut self, now: u64, tally: &mut Tally) -> Progress {
+        if self.phase != Phase::Subscribed || now.saturating_sub(self.active_ns) < self.silence_ns_max {
+            return Progress::None;
+        }
+        self.active_ns = now;
+        let mut out = Vec::new();
+        pusher::append_ping(&mut out);
+        match self.write(&out) {
+            Ok(()) => Progress::None,
+            Err(reason) => {
+                tally.lost(reason.clone());
+                self.close(&reason)
+            }
+        }
+    }
+
     fn on_connected(&mut self, poller: &Poller, plan: &OpenPlan) -> Result<(), String> {
         let Some(socket) = &self.socket else { return Ok(()) };
         match socket.take_error() {
@@ -186,6 +209,7 @@ impl Connection {
             Err(error) => return Err(format!("read: {error}")),
         };
         let now = clock::now_ns();
+        self.active_ns = now;
         buffer[..kept].copy_from_slice(&self.partial);
         self.partial.clear();
         let mut rest = &buffer[..kept + read];
@@ -248,6 +272,7 @@ impl Connection {
         let mut out = Vec::new();
         match (pusher::control(text), self.phase) {
             (Control::Established, Phase::Greeting) => {
+                self.silence_ns_max = pusher::activity_timeout_s(text) * 1_000_000_000;
                 let channel = self.index % plan.channels.max(1);
                 pusher::append_subscribe(&mut out, &pusher::channel_name(&plan.channel_prefix, channel));
                 self.phase = Phase::Subscribing;
