@@ -147,8 +147,8 @@ pub(crate) struct FanoutArgs {
 /// How messages are published.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PublishingArgs {
-    /// Publishing connections
-    #[arg(long, default_value_t = 4)]
+    /// Publishing connections: requests that may wait for their answers at once
+    #[arg(long, default_value_t = 16)]
     pub(crate) lanes: u16,
     /// Bytes of data in each message
     #[arg(long, default_value_t = 100)]
@@ -176,7 +176,7 @@ pub(crate) struct PublishArgs {
     /// Seconds of each measurement
     #[arg(long, default_value_t = 10.0)]
     pub(crate) duration: f64,
-    /// Publishing connections
+    /// Publishing connections: requests that may wait for their answers at once
     #[arg(long, default_value_t = 32)]
     pub(crate) lanes: u16,
     /// Bytes of data in each message

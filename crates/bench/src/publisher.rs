@@ -64,6 +64,8 @@ pub(crate) struct Published {
     pub(crate) messages: Vec<Vec<u32>>,
     /// From due to answered.
     pub(crate) latency_us: Histogram<u64>,
+    /// Requests that were due while all lanes were busy.
+    pub(crate) waited: u64,
     /// From due to sent: how late the generator was, or how long lanes were busy.
     pub(crate) lag_us: Histogram<u64>,
     /// When the first request was due.
@@ -162,6 +164,7 @@ impl Publisher {
         requests.append_request(lane.request(due_ns, channels.iter().map(|&(at, _)| at)), &events, unix_s);
         let result = lane.send(endpoint, poller, index as u64);
         session.published.sent += 1;
+        session.published.waited += u64::from(lane.was_awaited());
         session.published.lag_us.saturating_record(clock::now_ns().saturating_sub(due_ns) / 1000);
         if let Err(error) = result {
             session.failed(error);
@@ -218,6 +221,7 @@ impl<'a> Session<'a> {
                 due: if due_total == u64::MAX { 0 } else { due_total },
                 sent: 0,
                 accepted: 0,
+                waited: 0,
                 failures: BTreeMap::new(),
                 messages: vec![vec![0; lanes]; work.channels.len()],
                 latency_us: latency::histogram(),

@@ -80,7 +80,7 @@ impl Fanout<'_, '_, '_> {
         self.session.progress.part(&title);
         let trial = self.measure(rate, self.args.duration)?;
         self.session.report.fail(trial.failures().into_iter().map(|failure| format!("{name}: {failure}")));
-        self.session.report.note(trial.costs.notes());
+        self.session.report.note(trial.notes());
         self.session.report.add(name, &title, &trial)
     }
 
@@ -110,7 +110,7 @@ impl Fanout<'_, '_, '_> {
             self.session.report.fail(["no rate was sustained".to_owned()]);
             return Ok(None);
         };
-        self.session.report.note(trial.costs.notes());
+        self.session.report.note(trial.notes());
         let title =
             format!("highest sustained rate to {}, p99 under {} ms", self.audience(), self.args.p99_max);
         self.session.report.add("saturated", &title, &trial)?;

@@ -43,6 +43,6 @@ pub(super) fn run(session: &mut Session<'_>, args: &PublishArgs) -> anyhow::Resu
 
 fn conclude(session: &mut Session<'_>, name: &str, title: &str, trial: &Trial) -> anyhow::Result<()> {
     session.report.fail(trial.failures().into_iter().map(|failure| format!("{name}: {failure}")));
-    session.report.note(trial.costs.notes());
+    session.report.note(trial.notes());
     session.report.add(name, title, trial)
 }

@@ -44,6 +44,8 @@ pub(super) struct Trial {
     pub(super) delivery: Quantiles,
     /// From due to the answer of the HTTP request.
     pub(super) answer: Quantiles,
+    /// Requests that were due while all lanes waited for an answer.
+    pub(super) requests_waited: u64,
     /// From due to sent: what of the latency is the generator's, or busy lanes.
     pub(super) send_lag: Quantiles,
     /// The server's CPU time for each delivery.
@@ -129,12 +131,25 @@ impl Trial {
             server_errors: sums.server_errors,
             delivery: Quantiles::of(&finished.latency_us),
             answer: Quantiles::of(&published.latency_us),
+            requests_waited: published.waited,
             send_lag: Quantiles::of(&published.lag_us),
             server_us_per_delivery: costs.server_us_per(sums.received),
             server_us_per_message: costs.server_us_per(published.accepted_messages()),
             messages_per_read: sums.received as f64 / sums.reads.max(1) as f64,
             costs,
         }
+    }
+
+    /// What casts doubt on the figures.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = self.costs.notes();
+        let lag_ms = self.send_lag.p99_ms;
+        let mostly_lag = lag_ms > 1.0 && lag_ms > self.delivery.p99_ms / 2.0;
+        // A request that waited for a lane waited for the server; one that did not, for this program.
+        if self.offered_per_s.is_some() && mostly_lag && self.requests_waited * 100 < self.send_lag.count {
+            notes.push(format!("the load generator sent late: of p99 {lag_ms:.1} ms are its own"));
+        }
+        notes
     }
 
     /// Everything that was wrong, if anything was.
@@ -189,7 +204,10 @@ impl Table for Trial {
             ("deliveries/s", format!("{:.0}  ({:.1} a read)", self.deliveries_per_s, self.messages_per_read)),
             ("delivery latency", latency_cell(&self.delivery)),
             ("answer latency", latency_cell(&self.answer)),
-            ("of it send lag", latency_cell(&self.send_lag)),
+            (
+                "of it send lag",
+                format!("{}; {} waited for a lane", latency_cell(&self.send_lag), self.requests_waited),
+            ),
             (
                 "server CPU",
                 format!(

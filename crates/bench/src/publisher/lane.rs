@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::clock;
 use crate::poller::{Interest, Poller};
 use crate::target::Endpoint;
 
@@ -36,6 +37,8 @@ pub(super) struct Lane {
     written: usize,
     answer: Vec<u8>,
     busy: bool,
+    /// When the last request ended.
+    free_since_ns: u64,
     due_ns: u64,
     channels: Vec<usize>,
 }
@@ -51,6 +54,11 @@ impl Lane {
         self.channels.clear();
         self.channels.extend(channels);
         &mut self.out
+    }
+
+    /// Whether the lane was still busy when the request under way was due.
+    pub(super) fn was_awaited(&self) -> bool {
+        self.free_since_ns > self.due_ns
     }
 
     pub(super) fn due_ns(&self) -> u64 {
@@ -93,6 +101,7 @@ impl Lane {
             }
         };
         self.busy = false;
+        self.free_since_ns = clock::now_ns();
         if was_busy { outcome } else { Outcome::Idle }
     }
 
