@@ -19,4 +19,7 @@ mod limits_fallback;
 mod limits_queue;
 mod process;
 mod proxy;
+mod receiver;
 mod tls;
+mod webhooks;
+mod webhooks_restart;
