@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Failure;
 use crate::dispatcher::{Attempt, Dispatcher, Step};
+use crate::quiet::Quiet;
 use crate::record::DeliveryId;
 use crate::registry::Endpoint;
 use crate::request::request;
@@ -22,6 +23,8 @@ pub(crate) struct Courier {
     pub(crate) app: Arc<App>,
     pub(crate) endpoint: Endpoint,
     pub(crate) sender: Sender,
+    /// Of failures. A receiver that is down fails all the time, but whoever runs the server must see why.
+    pub(crate) quiet: Mutex<Quiet>,
 }
 
 // === impl Courier ===
@@ -62,7 +65,13 @@ impl Courier {
             None => Err(Failure::Connect("the application has no active key to sign with".to_owned())),
         };
         if let Err(failure) = &outcome {
-            tracing::debug!(webhook_id = attempt.webhook_id, %failure, "an attempt to send a webhook failed");
+            let (app, webhook_id) = (&self.app.id, &attempt.webhook_id);
+            match self.quiet.lock().may_log(Instant::now()) {
+                Some(suppressed) => {
+                    tracing::warn!(%app, webhook_id, %failure, suppressed, "an attempt to send a webhook failed");
+                }
+                None => tracing::debug!(%app, webhook_id, %failure, "an attempt to send a webhook failed"),
+            }
         }
         (attempt.id, outcome)
     }

@@ -80,6 +80,7 @@ impl Webhooks {
                 app: Arc::clone(app),
                 endpoint: endpoint.clone(),
                 sender: senders.sender(),
+                quiet: Mutex::default(),
             };
             tasks.senders.spawn(courier.run(tasks.stop_senders.clone()));
         }
