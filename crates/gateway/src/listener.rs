@@ -33,6 +33,9 @@ use watch::{Overdue, Times, Watch};
 
 pub(crate) use watch::Watched;
 
+/// Connections without a place that are answered at one time; each has a file descriptor for up to a second.
+const TURNED_AWAY_MAX: usize = 128;
+
 /// How long accepting rests after the system had no file descriptor for a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -43,6 +46,8 @@ pub struct Acceptor {
     tls: Option<TlsAcceptor>,
     http: http1::Builder,
     places: Arc<Semaphore>,
+    /// For those who are told that there is no place.
+    antechamber: Arc<Semaphore>,
     proxy_protocol: ProxyProtocol,
     proxy_protocol_from: Networks,
     times: Times,
@@ -81,6 +86,7 @@ impl Acceptor {
             router,
             tls,
             http,
+            antechamber: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
             places: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
             proxy_protocol: server.proxy_protocol,
             proxy_protocol_from: Networks::new(server.proxy_protocol_from.clone()),
@@ -257,12 +263,14 @@ impl Acceptor {
         debug!(%error, "an HTTP connection ended");
     }
 
-    /// Answers without reading, so that a client learns why; never waits for it.
+    /// Answers without reading, so that a client learns why; never waits for it. In a flood most are just dropped.
     fn turn_away(&self, mut tcp: TcpStream, status: &'static str) {
+        let Ok(seat) = self.antechamber.clone().try_acquire_owned() else { return };
         if self.tls.is_some() {
             return;
         }
         self.gateway.tasks.spawn(async move {
+            let _seat = seat;
             let answer = format!(
                 "HTTP/1.1 {status}\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             );
