@@ -18,12 +18,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::banner::{self, Bound};
 use crate::config::{self, Config};
 use crate::draining::{Stops, drain};
 use crate::gateway::Gateway;
 use crate::listener::{Acceptor, bind, tls_acceptor};
 use crate::observers::{HubObserver, SocketObserver};
-use crate::{banner, private, routes};
+use crate::{private, routes};
 
 /// Seconds in the timer wheel: more than the usual longest timer, so that few go round twice.
 const WHEEL_SLOTS: usize = 128;
@@ -48,6 +49,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let listeners: Vec<TcpListener> =
         config.server.listen.iter().map(|address| bind(*address)).collect::<Result<_, _>>()?;
     let private_listener = bind(config.server.private_listen)?;
+    let bound = Bound::of(&listeners, &private_listener)?;
     let tls = tls_acceptor(&config.server)?;
 
     let metrics = Metrics::new();
@@ -65,8 +67,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     for listener in listeners {
         gateway.tasks.spawn(acceptor.clone().run(listener, stop.clone()));
     }
-    eprint!("{}", banner::banner(&config));
-    info!(listen = ?config.server.listen, connections_max, "ready");
+    // What reads JSON would stumble over it.
+    if !log_format(&config).is_json() {
+        eprint!("{}", banner::banner(&config, &bound));
+    }
+    info!(listen = ?bound.public, private_listen = %bound.private, connections_max, "ready");
 
     let signal = stops.next().await;
     info!(signal, "stopping; a second signal ends at once");
@@ -96,20 +101,21 @@ async fn stopped(gateway: &Arc<Gateway>, config: &Config, stop: &CancellationTok
 }
 
 fn telemetry(config: &Config) -> anyhow::Result<Telemetry> {
-    let log = LogSettings {
-        filter: config.log.level.clone(),
-        format: match config.log.format {
-            config::LogFormat::Auto => Format::Auto,
-            config::LogFormat::Pretty => Format::Pretty,
-            config::LogFormat::Json => Format::Json,
-        },
-    };
+    let log = LogSettings { filter: config.log.level.clone(), format: log_format(config) };
     let traces = TraceSettings {
         otlp_endpoint: config.trace.otlp_endpoint.clone(),
         sample_ratio: config.trace.sample_ratio,
         service_name: config.trace.service_name.clone(),
     };
     Ok(Telemetry::init(&log, &traces)?)
+}
+
+fn log_format(config: &Config) -> Format {
+    match config.log.format {
+        config::LogFormat::Auto => Format::Auto,
+        config::LogFormat::Pretty => Format::Pretty,
+        config::LogFormat::Json => Format::Json,
+    }
 }
 
 /// Raises the limit of open files as far as the system lets us, and answers how many connections fit.

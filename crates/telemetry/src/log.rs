@@ -57,11 +57,10 @@ impl LogSettings {
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
     {
         let filter = self.filter()?;
-        let terminal = stderr().is_terminal();
-        Ok(match self.format {
-            Format::Pretty => pretty(writer, terminal).with_filter(filter).boxed(),
-            Format::Auto if terminal => pretty(writer, terminal).with_filter(filter).boxed(),
-            Format::Json | Format::Auto => json(writer).with_filter(filter).boxed(),
+        Ok(if self.format.is_json() {
+            json(writer).with_filter(filter).boxed()
+        } else {
+            pretty(writer, stderr().is_terminal()).with_filter(filter).boxed()
         })
     }
 
@@ -96,6 +95,17 @@ where
 }
 
 // === impl Format ===
+
+impl Format {
+    /// Whether lines are JSON, as things are.
+    pub fn is_json(self) -> bool {
+        match self {
+            Self::Pretty => false,
+            Self::Json => true,
+            Self::Auto => !stderr().is_terminal(),
+        }
+    }
+}
 
 impl FromStr for Format {
     type Err = TelemetryError;

@@ -92,7 +92,8 @@ impl Builder {
         for _ in 0..STARTS_MAX {
             let (mut child, address, private) = self.spawn(&file, directory.path());
             let log = Log::follow(&mut child);
-            if !log.has("is listening on") {
+            // The banner for people, or the line for machines.
+            if !log.has_any(&["is listening on", r#""message":"ready""#]) {
                 let status = child.wait().unwrap();
                 assert!(log.text().contains("in use"), "the server ended with {status}:\n{}", log.text());
                 continue;
@@ -234,13 +235,14 @@ impl Log {
         log
     }
 
-    /// Waits until these words are there, or the process has ended.
-    fn has(&self, words: &str) -> bool {
+    /// Waits until one of these is there, or the process has ended.
+    fn has_any(&self, words: &[&str]) -> bool {
+        let is_there = |text: &LogText| words.iter().any(|words| text.text.contains(words));
         let text = self.text.lock().unwrap();
-        let waiting = |text: &mut LogText| !text.ended && !text.text.contains(words);
+        let waiting = |text: &mut LogText| !text.ended && !is_there(text);
         let (text, late) = self.grown.wait_timeout_while(text, PATIENCE, waiting).unwrap();
         assert!(!late.timed_out(), "the server neither starts nor ends:\n{}", text.text);
-        text.text.contains(words)
+        is_there(&text)
     }
 
     fn text(&self) -> String {
