@@ -75,6 +75,9 @@ impl Connection {
         let mut leaves: Vec<_> = self.joining.take().map(|joining| *joining).into_iter().collect();
         for (channel, joined) in self.subscriptions.drain() {
             self.channels.hub.unsubscribe(joined.subscription);
+            if joined.user_id.is_some() {
+                self.channels.metrics.presence_members.dec();
+            }
             leaves.push((channel, joined.user_id));
         }
         for (channel, user_id) in leaves {
@@ -210,6 +213,9 @@ impl Connection {
         let Ok(name) = ChannelName::parse(channel) else { return Step::Done };
         let Some(joined) = self.subscriptions.remove(&name) else { return Step::Done };
         self.channels.hub.unsubscribe(joined.subscription);
+        if joined.user_id.is_some() {
+            self.channels.metrics.presence_members.dec();
+        }
         let leave = self.leave_request(name, joined.user_id);
         Step::Pending(Box::pin(self.channels.lanes.leave(leave)))
     }

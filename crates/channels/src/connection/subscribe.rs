@@ -104,6 +104,9 @@ impl Connection {
                 if channel.kind().needs_auth() {
                     self.timer.authorized();
                 }
+                if user_id.is_some() {
+                    self.channels.metrics.presence_members.inc();
+                }
                 self.subscriptions.insert(channel, JoinedChannel { subscription, user_id });
             }
             Err(error) => self.refuse(channel.as_str(), &error),
