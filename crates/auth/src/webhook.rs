@@ -120,7 +120,10 @@ impl WebhookEndpoint {
     /// # Errors
     /// The URL is not absolute, not `http` or `https`, or holds credentials.
     pub fn new(url: &str) -> Result<Self, WebhookError> {
-        let uri: Uri = url.parse().map_err(|_| WebhookError::Url(url.to_owned()))?;
+        let uri: Uri = url.parse().map_err(|_| {
+            // What can't be taken apart may still hold a password, which must not be shown.
+            if url.contains('@') { WebhookError::Credentials } else { WebhookError::Url(url.to_owned()) }
+        })?;
         let Some(authority) = uri.authority() else { return Err(WebhookError::Url(url.to_owned())) };
         if authority.as_str().contains('@') {
             return Err(WebhookError::Credentials);

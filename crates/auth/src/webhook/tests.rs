@@ -20,7 +20,11 @@ fn only_absolute_http_urls_without_credentials_are_taken() {
     {
         assert_eq!(WebhookEndpoint::new(url), Err(WebhookError::Url(url.to_owned())), "{url:?}");
     }
-    assert_eq!(WebhookEndpoint::new("https://user:pw@example.com/"), Err(WebhookError::Credentials));
+    for url in
+        ["https://user:pw@example.com/", "https://user:p w@example.com/", "https://user:p/w@exam ple.com/"]
+    {
+        assert_eq!(WebhookEndpoint::new(url), Err(WebhookError::Credentials), "{url:?}");
+    }
 }
 
 #[test]
