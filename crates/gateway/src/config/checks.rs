@@ -27,9 +27,10 @@ pub(super) fn server(server: &Server, reader: &mut Reader<'_>) {
             reader.report("server", "listen", format!("{address} clashes with another address of the list"));
         }
         if clash(address, &server.private_listen) {
-            reader.report(
+            reader.report_contradiction(
                 "server",
                 "private_listen",
+                "listen",
                 format!("it clashes with {address} of server.listen; give it a port of its own"),
             );
         }
@@ -82,9 +83,10 @@ pub(super) fn times(liveness: &Liveness, drain: &Drain, webhooks: &Webhooks, rea
         );
     }
     if liveness.idle_max < liveness.activity_timeout {
-        reader.report(
+        reader.report_contradiction(
             "liveness",
             "idle_max",
+            "activity_timeout",
             format!(
                 "it is {}; it can't be less than liveness.activity_timeout, for which clients are silent by design, and \
                  which is {}",
@@ -94,9 +96,10 @@ pub(super) fn times(liveness: &Liveness, drain: &Drain, webhooks: &Webhooks, rea
         );
     }
     if drain.deadline < drain.duration {
-        reader.report(
+        reader.report_contradiction(
             "drain",
             "deadline",
+            "duration",
             format!(
                 "it is {}; it can't be less than drain.duration, over which connections are closed, and which is {}",
                 format_duration(drain.deadline),
@@ -105,9 +108,10 @@ pub(super) fn times(liveness: &Liveness, drain: &Drain, webhooks: &Webhooks, rea
         );
     }
     if webhooks.retry_max < webhooks.retry_initial {
-        reader.report(
+        reader.report_contradiction(
             "webhooks",
             "retry_max",
+            "retry_initial",
             format!(
                 "it is {}; it can't be less than webhooks.retry_initial, which is {}",
                 format_duration(webhooks.retry_max),
@@ -116,9 +120,10 @@ pub(super) fn times(liveness: &Liveness, drain: &Drain, webhooks: &Webhooks, rea
         );
     }
     if webhooks.retry_for > Duration::ZERO && webhooks.retry_for < webhooks.retry_initial {
-        reader.report(
+        reader.report_contradiction(
             "webhooks",
             "retry_for",
+            "retry_initial",
             format!(
                 "it is {}; with less than webhooks.retry_initial, which is {}, nothing is tried again; if that is meant, \
                  say 0s",

@@ -17,6 +17,16 @@ pub enum Place {
     Nowhere,
 }
 
+/// Characters that are shown of the name of a setting or variable, which may be any text.
+const NAME_CHARS_MAX: usize = 100;
+
+/// Characters that are shown of a message. None of ours is so long, but some quote what was given.
+const MESSAGE_CHARS_MAX: usize = 600;
+
+/// A text with control characters escaped, because they would break the line or steer the terminal, and no longer than so
+/// many characters.
+struct Printable<'a>(&'a str, usize);
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -47,22 +57,39 @@ impl Problem {
     }
 }
 
+/// One line, whatever names and values hold.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::Line(path, line) => write!(f, "{}:{line}: ", path.display())?,
             Place::File(path) => write!(f, "{}: ", path.display())?,
-            Place::Variable(name) => write!(f, "{name}: ")?,
+            Place::Variable(name) => write!(f, "{}: ", Printable(name, NAME_CHARS_MAX))?,
             Place::Nowhere => {}
         }
         if !self.key.is_empty() {
-            f.write_str(&self.key)?;
+            write!(f, "{}", Printable(&self.key, NAME_CHARS_MAX))?;
             if let Some(value) = &self.value {
-                write!(f, " = {value}")?;
+                write!(f, " = {}", Printable(value, NAME_CHARS_MAX))?;
             }
             f.write_str(": ")?;
         }
-        f.write_str(&self.message)
+        write!(f, "{}", Printable(&self.message, MESSAGE_CHARS_MAX))
+    }
+}
+
+// === impl Printable ===
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let &Self(text, chars_max) = self;
+        for (at, character) in text.chars().enumerate() {
+            match character {
+                _ if at == chars_max => return f.write_str("..."),
+                _ if character.is_control() => write!(f, "{}", character.escape_default())?,
+                _ => write!(f, "{character}")?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -144,11 +144,20 @@ impl<'a> Reader<'a> {
         setting: &'static str,
         message: impl Into<String>,
     ) {
-        let problem = match self.given.get(section) {
-            Some(given) => given.problem(setting, message),
-            None => Given::default().problem(setting, message),
-        };
-        self.problems.push(problem);
+        let given = self.given.get(section).cloned().unwrap_or_default();
+        self.problems.push(given.problem(setting, message));
+    }
+
+    /// Reports that a setting of a section contradicts another one of it.
+    pub(super) fn report_contradiction(
+        &mut self,
+        section: &'static str,
+        setting: &'static str,
+        other: &'static str,
+        message: impl Into<String>,
+    ) {
+        let given = self.given.get(section).cloned().unwrap_or_default();
+        self.problems.push(given.contradiction(setting, other, message));
     }
 
     /// Adds a problem.

@@ -34,6 +34,21 @@ impl Given {
         Problem { place, key: self.key(setting), value, message: message.into() }
     }
 
+    /// A problem with a setting that contradicts another one. Where it was left at its default, the place is that of the
+    /// other one, which needs it to be changed.
+    pub(in crate::config) fn contradiction(
+        &self,
+        setting: &str,
+        other: &str,
+        message: impl Into<String>,
+    ) -> Problem {
+        let problem = self.problem(setting, message);
+        match self.settings.get(other) {
+            Some((place, _)) if !self.has(setting) => Problem { place: place.clone(), ..problem },
+            _ => problem,
+        }
+    }
+
     /// Whether the setting was given, rather than left at its default.
     pub(in crate::config) fn has(&self, setting: &str) -> bool {
         self.settings.contains_key(setting)

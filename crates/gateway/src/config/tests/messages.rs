@@ -103,6 +103,35 @@ fn long_values_are_shortened_and_secrets_are_never_shown() {
 }
 
 #[test]
+fn names_and_values_never_break_the_line_of_a_problem() {
+    let text = format!(
+        "\"a\\nb\" = 1\n[limits]\n\"\\u001b[31m\" = 1\n{:?} = 1\n[[apps]]\nid = \"1\"\nkey = \"k\"\nsecret = \"s\"\n\
+         [[apps.webhooks]]\nurl = \"a\\nb\"",
+        "x".repeat(5000)
+    );
+    let problems = wrong(&text, &[("COURANT_\n", "x")]);
+    assert_eq!(problems.len(), 5, "{problems:?}");
+    assert!(problems[0].starts_with("courant.toml:1: a\\nb: "), "{problems:?}");
+    assert!(problems[1].starts_with("courant.toml:3: limits.\\u{1b}[31m: "), "{problems:?}");
+    assert!(problems.iter().all(|problem| !problem.contains(char::is_control) && problem.len() < 1000));
+}
+
+#[test]
+fn a_contradiction_of_a_default_names_the_setting_that_was_given() {
+    for (variable, value, key) in [
+        ("COURANT_SERVER_LISTEN", "127.0.0.1:9601", "server.private_listen"),
+        ("COURANT_DRAIN_DURATION", "60s", "drain.deadline"),
+        ("COURANT_WEBHOOKS_RETRY_INITIAL", "2min", "webhooks.retry_max"),
+    ] {
+        let problems = wrong("", &[(variable, value)]);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with(&format!("{variable}: {key}: it ")), "{problems:?}");
+    }
+    let problems = wrong("[drain]\n\nduration = \"60s\"", &[]);
+    assert!(problems[0].starts_with("courant.toml:3: drain.deadline: it is 30s; "), "{problems:?}");
+}
+
+#[test]
 fn tls_needs_both_of_its_files() {
     assert!(
         wrong("[server]\ntls_key = \"k.pem\"", &[])[0]
