@@ -116,7 +116,10 @@ server_under_test() { # NAME CONFIG [HOST PORT]
 
 build_server() { # sets SERVER_BIN, unless the caller has named one
   if [ -z "${SERVER_BIN:-}" ]; then
-    (cd "$REPO" && cargo build --quiet --release --locked -p courant) || die "courant does not build"
+    (cd "$REPO" && cargo build --quiet --release --locked -p courant) || {
+      echo "courant does not build" >&2
+      return 1
+    }
     export SERVER_BIN=${CARGO_TARGET_DIR:-$REPO/target}/release/courant
   fi
   [ -x "$SERVER_BIN" ] || die "there is no program at $SERVER_BIN"
@@ -127,7 +130,7 @@ build_server() { # sets SERVER_BIN, unless the caller has named one
 start_server() { # NAME CONFIG [VARIABLE=value...]
   local name=$1 config=$2 attempt
   shift 2
-  build_server
+  build_server || exit 2
   temporary_directory
   SERVER_DATA=$DIRECTORY SERVER_LOG=$LOGS/$name.server.log HOST=127.0.0.1
   for attempt in 1 2 3; do
