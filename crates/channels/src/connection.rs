@@ -29,7 +29,7 @@ use crate::user::User;
 use crate::{CloseCode, SocketId};
 
 pub use crate::timer::Peer;
-pub use opening::Hello;
+pub use opening::{Hello, Parameters};
 use subscriptions::Subscriptions;
 
 static PONG: LazyLock<Frame> = LazyLock::new(|| ServerEvent::Pong.frame());
@@ -115,7 +115,8 @@ impl Connection {
     /// Answers with `pusher:error`; the connection stays open.
     fn answer_error(&self, error: &ProtocolError) {
         let message = error.to_string();
-        self.send(&ServerEvent::Error { code: error.code(), message: &message }.frame());
+        let message = cut(&message, ERROR_BYTES_MAX);
+        self.send(&ServerEvent::Error { code: error.code(), message }.frame());
     }
 
     fn leave_request(&self, channel: ChannelName, user_id: Option<Arc<str>>) -> LeaveRequest {
@@ -196,7 +197,7 @@ impl Connection {
         if let Some(webhooks) = &self.channels.webhooks
             && webhooks.wants(app, WebhookEvent::ClientEvent)
         {
-            let data: String = serde_json::from_str(&data).unwrap_or_default();
+            let data: String = serde_json::from_str(&data).unwrap_or_else(|_| data.clone());
             let webhook = courant_webhooks::Event::ClientEvent {
                 channel: channel.shared().clone(),
                 event,
@@ -260,6 +261,14 @@ impl Connection {
             }
         }
     }
+}
+
+/// The most that an error tells. What the client sent is repeated in it, and a client could send a lot.
+const ERROR_BYTES_MAX: usize = 2048;
+
+/// The beginning of a text, cut at a character.
+fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 /// A client event that passed all checks.

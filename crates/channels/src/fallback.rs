@@ -15,21 +15,23 @@ mod session;
 mod sessions;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use courant_telemetry::metrics::labels::{Limit, RejectReason, Transport};
 use http::{HeaderMap, StatusCode, header};
-use serde::Deserialize;
 
-use crate::connection::Hello;
+use crate::close::Refusal;
+use crate::connection::Parameters;
 use crate::http::ClientInfo;
 use crate::http::error::ApiError;
+use crate::message::{ServerEvent, quoted};
 use crate::service::Channels;
 use receive::Receiving;
-use sessions::SessionKey;
+use sessions::{Opening, SessionKey};
 
 pub(crate) use sessions::Sessions;
 
@@ -41,40 +43,39 @@ pub fn routes() -> Router<Arc<Channels>> {
         .route("/pusher/app/{key}/{server}/{session}/xhr_send", post(send).options(preflight))
 }
 
-/// What a client says of itself in the query; see [`Hello`].
-#[derive(Deserialize)]
-struct Parameters {
-    protocol: Option<String>,
-    version: Option<String>,
-}
+/// The longest names that clients give to a server and a session; pusher-js has 3 digits and 8 characters.
+const SESSION_NAME_BYTES_MAX: usize = 64;
 
 type SessionPath = Path<(String, String, String)>;
 
 async fn streaming(
     state: State<Arc<Channels>>,
     path: SessionPath,
-    query: Query<Parameters>,
+    RawQuery(query): RawQuery,
     request: Request,
 ) -> Response {
-    receive(state, path, query, request, Transport::XhrStreaming).await
+    receive(state, path, Parameters::parse(query.as_deref()), request, Transport::XhrStreaming).await
 }
 
 async fn polling(
     state: State<Arc<Channels>>,
     path: SessionPath,
-    query: Query<Parameters>,
+    RawQuery(query): RawQuery,
     request: Request,
 ) -> Response {
-    receive(state, path, query, request, Transport::XhrPolling).await
+    receive(state, path, Parameters::parse(query.as_deref()), request, Transport::XhrPolling).await
 }
 
 async fn receive(
     State(channels): State<Arc<Channels>>,
     Path((key, server, id)): SessionPath,
-    Query(parameters): Query<Parameters>,
+    parameters: Parameters,
     request: Request,
     transport: Transport,
 ) -> Response {
+    if server.len() > SESSION_NAME_BYTES_MAX || id.len() > SESSION_NAME_BYTES_MAX {
+        return with_cors(ApiError::NotFound.into_response());
+    }
     let session_key = SessionKey { key, server, id };
     let session = match channels.fallback.get(&session_key) {
         Some(session) => session,
@@ -86,16 +87,20 @@ async fn receive(
             let Some(client) = request.extensions().get::<ClientInfo>().copied() else {
                 return with_cors(StatusCode::INTERNAL_SERVER_ERROR.into_response());
             };
-            let hello = Hello {
-                key: &session_key.key,
-                protocol: parameters.protocol.as_deref(),
-                version: parameters.version.as_deref(),
-                origin: request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok()),
-                address: client.address,
-                transport,
-                tls: client.tls,
+            let origin = request.headers().get(header::ORIGIN).and_then(|value| value.to_str().ok());
+            let opening = Opening { parameters, origin: origin.map(str::to_owned), client, transport };
+            if let Err((refusal, reason)) = channels.check(&opening.hello(&session_key)) {
+                channels.metrics.connections_rejected.of(reason).inc();
+                return with_cors(refused(&refusal));
+            }
+            let Ok(guard) = channels.addresses.admit(client.address, Instant::now()) else {
+                channels.metrics.connections_rejected.of(RejectReason::ConnectionsPerAddress).inc();
+                channels.metrics.limit_hits.of(Limit::ConnectionsPerAddress).inc();
+                return with_cors(
+                    (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "5")]).into_response(),
+                );
             };
-            match sessions::open(&channels, &session_key, &hello).await {
+            match sessions::open(&channels, &session_key, opening, guard) {
                 Some(session) => session,
                 None => {
                     channels.metrics.limit_hits.of(Limit::FallbackSessions).inc();
@@ -105,13 +110,25 @@ async fn receive(
         }
     };
     let body = Receiving::attach(session, transport == Transport::XhrStreaming);
+    with_cors(lines(axum::body::Body::new(body)))
+}
+
+/// An answer of lines.
+fn lines(body: axum::body::Body) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/javascript; charset=UTF-8"),
         (header::CACHE_CONTROL, "no-store, no-transform"),
         // nginx would hold back what is meant to stream.
         (header::HeaderName::from_static("x-accel-buffering"), "no"),
     ];
-    with_cors((headers, axum::body::Body::new(body)).into_response())
+    (headers, body).into_response()
+}
+
+/// The whole life of a session that may not be: it costs nothing to keep.
+fn refused(refusal: &Refusal) -> Response {
+    let (code, reason) = (refusal.code.code(), quoted(&refusal.message));
+    let error = ServerEvent::Error { code: Some(code), message: &refusal.message }.json();
+    lines(format!("o\na[{}]\nc[{code},{reason}]\n", quoted(&error)).into())
 }
 
 /// Takes messages from a client. The answer says that they arrived; what they do comes through the session.

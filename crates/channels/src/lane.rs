@@ -22,7 +22,7 @@ use courant_telemetry::metrics::labels::{Limit, PublishSource};
 use courant_webhooks::{Event as WebhookEvent, Webhooks};
 use courant_wire::{Frame, Sink};
 use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::error::ProtocolError;
 use crate::message::{ServerEvent, WatchlistChange};
@@ -37,6 +37,9 @@ const LANES: usize = 64;
 /// What may wait in a lane. Whoever brings more waits: a connection that subscribes, or one that ended and has channels
 /// to leave.
 const LANE_QUEUE_MAX: usize = 1024;
+
+/// How often the bus is asked to take an announcement; each time it waits as long as for a publish.
+const ANNOUNCE_ATTEMPTS_MAX: u32 = 6;
 
 /// The ways into the lanes.
 pub(crate) struct Lanes {
@@ -345,11 +348,16 @@ impl Lane {
         self.notify(app, WebhookEvent::SubscriptionCount { channel, subscription_count });
     }
 
+    /// Publishes an event of the server's own. Others would keep a wrong list of members if it were lost, so a bus that is
+    /// full is asked again, and this lane waits; but not for ever.
     async fn announce(&self, topic: &Topic, message: courant_cluster::Message) {
-        match self.bus.publish(topic, message).await {
-            Ok(()) => self.metrics.publishes.of(PublishSource::Server).inc(),
-            Err(error) => warn!(%error, "an announcement was lost"),
+        for attempt in 1..=ANNOUNCE_ATTEMPTS_MAX {
+            match self.bus.publish(topic, message.clone()).await {
+                Ok(()) => return self.metrics.publishes.of(PublishSource::Server).inc(),
+                Err(error) => warn!(%error, attempt, "an announcement was not taken"),
+            }
         }
+        error!("an announcement was lost");
     }
 
     fn notify(&self, app: &App, event: WebhookEvent) {

@@ -34,17 +34,28 @@ pub fn parse_member(channel_data: &str, limits: &AppLimits) -> Result<Member, St
     }
     let data: ChannelData<'_> = object(channel_data).map_err(|error| error.to_string())?;
     let user_id = text_of(data.user_id.get()).ok_or("user_id must be a string or a number")?;
+    let user_info = info(data.user_info);
+    check_member(&user_id, user_info.as_deref(), limits)?;
+    Ok(Member { user_id: user_id.into(), user_info })
+}
+
+/// Checks a member's bounds, wherever the member came from.
+///
+/// # Errors
+/// Says in words what is wrong with it.
+pub fn check_member(user_id: &str, user_info: Option<&str>, limits: &AppLimits) -> Result<(), String> {
     if user_id.is_empty() {
         return Err("user_id is empty".into());
     }
-    if user_id.len() > limits.member_id_bytes_max {
-        return Err(format!(
-            "user_id has {} bytes, at most {} are allowed",
-            user_id.len(),
-            limits.member_id_bytes_max
-        ));
+    let (given, bytes_max) = (user_id.len(), limits.member_id_bytes_max);
+    if given > bytes_max {
+        return Err(format!("user_id has {given} bytes, at most {bytes_max} are allowed"));
     }
-    Ok(Member { user_id: user_id.into(), user_info: info(data.user_info) })
+    let (given, bytes_max) = (user_info.map_or(0, str::len), limits.member_bytes_max);
+    if given > bytes_max {
+        return Err(format!("user_info has {given} bytes, at most {bytes_max} are allowed"));
+    }
+    Ok(())
 }
 
 /// JSON kept as it came; `null` is as if it were not there.

@@ -43,7 +43,8 @@ impl Channels {
     /// Publishes an event to a channel; returns when it is accepted.
     ///
     /// # Errors
-    /// The event was not accepted, and nobody gets it.
+    /// The event was not accepted, and no subscriber gets it. In a cache channel it may have become the last event all the
+    /// same, which the retry of the publisher then confirms.
     pub async fn publish(
         &self,
         tenant: &Tenant,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use courant_auth::limits::Quota;
+use courant_auth::limits::{Addresses, Quota};
 use courant_auth::{App, Apps};
 use courant_cluster::{Bus, ChannelKey, State, Topic};
 use courant_hub::Hub;
@@ -24,6 +24,8 @@ use crate::name::ChannelName;
 pub struct Parts {
     /// Who may connect.
     pub apps: Arc<Apps>,
+    /// How many connections addresses have: the sessions of the HTTP fallback count too.
+    pub addresses: Addresses,
     /// Local fan-out.
     pub hub: Arc<Hub>,
     /// Messages to all gateways.
@@ -77,6 +79,7 @@ pub struct Settings {
 pub struct Channels {
     pub(crate) settings: Settings,
     pub(crate) apps: Arc<Apps>,
+    pub(crate) addresses: Addresses,
     pub(crate) hub: Arc<Hub>,
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) state: Arc<dyn State>,
@@ -121,7 +124,7 @@ impl Tenant {
 impl Channels {
     /// Starts the service on the current runtime.
     pub fn start(parts: Parts, settings: Settings) -> Arc<Self> {
-        let Parts { apps, hub, bus, state, webhooks, metrics, wheel } = parts;
+        let Parts { apps, addresses, hub, bus, state, webhooks, metrics, wheel } = parts;
         let tenants =
             apps.iter().map(|app| (app.id.shared(), Arc::new(Tenant::new(app.clone(), &metrics)))).collect();
         let lanes = Lanes::start(hub.clone(), bus.clone(), state.clone(), webhooks.clone(), metrics.clone());
@@ -131,6 +134,7 @@ impl Channels {
         Arc::new(Self {
             settings,
             apps,
+            addresses,
             hub,
             bus,
             state,

@@ -55,14 +55,17 @@ pub async fn drain(gateway: &Arc<Gateway>, settings: &Drain) {
             Step::Done => break,
             Step::Wait(time) => tokio::time::sleep(time).await,
             Step::Close(count) => {
-                for _ in 0..count {
+                let mut closed = 0;
+                while closed < count {
                     if order.is_empty() {
                         // Also those that came after the drain had begun.
                         order = random_order(connections.ids(), rand::random());
                     }
                     let Some(id) = order.pop() else { break };
+                    // Those that left by themselves meanwhile cost no turn.
                     if let Some(sink) = connections.take(id) {
                         sink.close(CloseCode::Reconnect.code(), "the server is going away, reconnect");
+                        closed += 1;
                     }
                 }
             }

@@ -34,8 +34,11 @@ pub fn public(gateway: Arc<Gateway>, path_prefix: &str) -> Router {
 }
 
 /// Somebody opened the address in a browser, or a load balancer asks whether anybody is there.
-async fn welcome() -> &'static str {
-    "courant\n"
+async fn welcome(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    if asks_for_websocket(request.headers()) {
+        return websocket::elsewhere(gateway, request);
+    }
+    "courant\n".into_response()
 }
 
 async fn elsewhere(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {

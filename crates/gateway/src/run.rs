@@ -179,8 +179,24 @@ fn gateway(
     let state_limits =
         MemoryStateLimits { cached_bytes_max: limits.cache_bytes_max, ..MemoryStateLimits::default() };
     let state = Arc::new(MemoryState::new(state_limits));
+    let rate = at_least_one(limits.connections_per_address_per_second);
+    let addresses = Addresses::new(AddressLimits {
+        connections_max: at_least_one(limits.connections_per_address_max),
+        connection_rate: Quota::per_second(rate, rate.saturating_add(rate.get())),
+        exempt: Networks::new(limits.address_exempt.clone()),
+        addresses_max: ADDRESSES_MAX,
+    });
     let apps = config.apps.clone();
-    let parts = Parts { apps, hub, bus, state, webhooks, metrics: metrics.clone(), wheel };
+    let parts = Parts {
+        apps,
+        addresses: addresses.clone(),
+        hub,
+        bus,
+        state,
+        webhooks,
+        metrics: metrics.clone(),
+        wheel,
+    };
     let channels = Channels::start(parts, channels_settings(config));
     let context = Context {
         limits: courant_wire::Limits {
@@ -192,13 +208,6 @@ fn gateway(
         },
         observer: Arc::new(SocketObserver(metrics.clone())),
     };
-    let rate = at_least_one(limits.connections_per_address_per_second);
-    let addresses = Addresses::new(AddressLimits {
-        connections_max: at_least_one(limits.connections_per_address_max),
-        connection_rate: Quota::per_second(rate, rate.saturating_add(rate.get())),
-        exempt: Networks::new(limits.address_exempt.clone()),
-        addresses_max: ADDRESSES_MAX,
-    });
     let trusted_proxies = Networks::new(config.server.trusted_proxies.clone());
     let json_errors = config.compatibility.json_errors;
     Arc::new(Gateway::new(channels, Arc::new(context), metrics, addresses, trusted_proxies, json_errors))

@@ -4,11 +4,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use courant_channels::close::Refusal;
-use courant_channels::connection::Hello;
+use courant_channels::connection::{Hello, Parameters};
 use courant_channels::{CloseCode, Connection};
 use courant_telemetry::metrics::labels::{RejectReason, Transport};
 use courant_wire::{Closed, Handler, Socket, Step, handshake, serve};
@@ -16,7 +16,6 @@ use futures_util::FutureExt as _;
 use http::{StatusCode, header};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use serde::Deserialize;
 use tracing::{debug, error};
 
 use crate::gateway::{Admission, Gateway};
@@ -25,13 +24,6 @@ use crate::stream::Stream;
 
 /// The reason beside 4100 for a client that does not read fast enough.
 const SLOW_CONSUMER: (u16, &str) = (CloseCode::OverCapacity.code(), "messages are not read fast enough");
-
-/// What a client says of itself in the query.
-#[derive(Debug, Default, Deserialize)]
-pub struct Parameters {
-    protocol: Option<String>,
-    version: Option<String>,
-}
 
 /// What a client says of itself, kept for after the upgrade.
 struct Greeting {
@@ -48,10 +40,10 @@ struct Greeting {
 pub async fn app(
     State(gateway): State<Arc<Gateway>>,
     Path(key): Path<String>,
-    Query(parameters): Query<Parameters>,
+    RawQuery(query): RawQuery,
     request: Request,
 ) -> Response {
-    upgrade(gateway, Some(key), parameters, request)
+    upgrade(gateway, Some(key), Parameters::parse(query.as_deref()), request)
 }
 
 /// A WebSocket at any other path: let in, so that the client can be told that there is nothing.

@@ -20,6 +20,8 @@ const SLICE_SUBSCRIBERS: usize = 64;
 pub(crate) struct Job {
     pub(crate) entry: Arc<Entry>,
     pub(crate) message: Message,
+    /// Its place among the messages of the topic, from 1.
+    pub(crate) number: u64,
 }
 
 /// Serves a worker's queue until the hub is gone.
@@ -33,20 +35,27 @@ pub(crate) async fn run(mut jobs: mpsc::Receiver<Job>, observer: Arc<dyn Observe
         while let Some(first) = batch.first() {
             let entry = first.entry.clone();
             let count = batch.iter().take_while(|job| Arc::ptr_eq(&job.entry, &entry)).count();
-            let messages: Vec<Message> = batch.drain(..count).map(|job| job.message).collect();
-            fan_out(&entry, &messages, &mut slice, &*observer).await;
+            let jobs = batch.drain(..count).map(|job| (job.number, job.message));
+            let (numbers, messages): (Vec<u64>, Vec<Message>) = jobs.unzip();
+            fan_out(&entry, &numbers, &messages, &mut slice, &*observer).await;
         }
     }
 }
 
-async fn fan_out(entry: &Entry, messages: &[Message], slice: &mut Vec<Member>, observer: &dyn Observer) {
+async fn fan_out(
+    entry: &Entry,
+    numbers: &[u64],
+    messages: &[Message],
+    slice: &mut Vec<Member>,
+    observer: &dyn Observer,
+) {
     let _span = observer.fanout_starts(&entry.topic, messages, entry.members.lock().len());
     let mut next = Some(0);
     while let Some(start) = next {
         next = entry.members.lock().slice(start, SLICE_SUBSCRIBERS, slice);
         let mut deliveries = 0;
         for member in slice.drain(..) {
-            deliveries += deliver(&member, messages);
+            deliveries += deliver(&member, numbers, messages);
         }
         observer.delivered(messages, deliveries);
         if next.is_some() {
@@ -55,10 +64,10 @@ async fn fan_out(entry: &Entry, messages: &[Message], slice: &mut Vec<Member>, o
     }
 }
 
-fn deliver(member: &Member, messages: &[Message]) -> usize {
+fn deliver(member: &Member, numbers: &[u64], messages: &[Message]) -> usize {
     let mut pushed = 0;
-    for message in messages {
-        if message.except == Some(member.id) || member.skip == Some(message.id) {
+    for (number, message) in numbers.iter().zip(messages) {
+        if *number <= member.since || message.except == Some(member.id) || member.skip == Some(message.id) {
             continue;
         }
         match &message.body {

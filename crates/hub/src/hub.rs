@@ -133,7 +133,8 @@ impl Hub {
     /// Subscribes `sink` under `id`, with `greeting` before anything else of this topic.
     ///
     /// The greeting is queued and the subscription made in one step: what is published after the greeting was seen
-    /// is delivered, and behind it. A message named by `skip` is part of the greeting and not delivered again.
+    /// is delivered, and behind it; what the hub had taken before the subscription is not. A message named by `skip` is part
+    /// of the greeting and not delivered again, should it be taken later.
     pub fn subscribe(
         &self,
         topic: &Topic,
@@ -156,7 +157,8 @@ impl Hub {
                 // A sink that is full or closed says so to its own connection, which then leaves.
                 let _ = sink.push(frame);
             }
-            members.insert(Member { id, skip, sink: sink.clone() })
+            let since = members.taken;
+            members.insert(Member { id, since, skip, sink: sink.clone() })
         };
         drop(topics);
         self.observer.subscriptions(1);
@@ -213,7 +215,12 @@ impl Receiver for Hub {
         // The place first: a publisher that gives up while it waits has not counted anything.
         if let Ok(place) = worker.reserve().await {
             self.observer.waiting(1);
-            place.send(Job { entry, message });
+            // Numbered and queued in one step, so that the numbers are in the order of the queue. Who joins while the
+            // message waits must not get it: it may be older than what the greeting told.
+            let owner = entry.clone();
+            let mut members = owner.members.lock();
+            members.taken += 1;
+            place.send(Job { entry, message, number: members.taken });
         }
     }
 }

@@ -9,6 +9,8 @@ use courant_wire::Sink;
 #[derive(Clone)]
 pub(crate) struct Member {
     pub(crate) id: SubscriberId,
+    /// How many messages the topic had taken when the subscriber joined: only later ones are for it.
+    pub(crate) since: u64,
     /// A message that the subscriber was given when it joined, so that it does not get it twice.
     pub(crate) skip: Option<MessageId>,
     pub(crate) sink: Arc<dyn Sink>,
@@ -22,6 +24,8 @@ pub(crate) struct Member {
 pub(crate) struct Members {
     slots: Vec<Option<Member>>,
     free: Vec<u32>,
+    /// Messages taken so far.
+    pub(crate) taken: u64,
 }
 
 impl Members {

@@ -17,7 +17,7 @@ pub struct Limits {
     /// no payload cost the server work that no bound on bytes would stop.
     pub fragments_max: u32,
     /// Bytes that wait to be written, with 32 bytes of bookkeeping for each frame; a frame that does not fit
-    /// makes the client a slow consumer. Default 1 MiB.
+    /// makes the client a slow consumer, unless nothing else waits. Default 1 MiB.
     pub queue_bytes_max: usize,
     /// How long a close may take, from the decision to the end of the stream: the queue is written, the peer
     /// answers. Then the stream is reset. Default 5 s.

@@ -48,8 +48,12 @@ impl Queue {
         self.head_written > 0
     }
 
-    /// Whether a frame of `length` bytes may be queued under a bound of `max` bytes.
+    /// Whether a frame of `length` bytes may be queued under a bound of `max` bytes. An empty queue takes any frame: a client
+    /// that reads everything is not slow, however large a single message is.
     pub(crate) fn fits(&self, length: usize, max: usize) -> bool {
+        if self.bytes == 0 {
+            return true;
+        }
         let frames = self.rest.len() + usize::from(self.head.is_some()) + 1;
         let cost = frames.saturating_mul(FRAME_OVERHEAD_BYTES).saturating_add(self.bytes);
         cost.saturating_add(length) <= max

@@ -117,6 +117,10 @@ impl Wheel {
 
     fn turn_timer(&self, timer: Timer, now: Tick) {
         if timer.deadline > now {
+            // A timer that has rounds to go is dropped with its target: nothing dead lies here for longer than a round.
+            if timer.target.strong_count() == 0 {
+                return;
+            }
             self.slot(timer.deadline).lock().push(timer);
             return;
         }

@@ -53,14 +53,38 @@ pub struct Signer {
     pub key: Key,
 }
 
-/// Finds out who signed a request.
+/// Finds out who signed a request, and checks its body; [`verify_head`] and [`verify_body`] in one.
+///
+/// # Errors
+/// Each of [`HttpAuthError`]; all are answered with 401 and their text.
+pub fn verify(
+    apps: &Apps,
+    app_id: Option<&str>,
+    request: &SignedRequest<'_>,
+    now_unix_s: u64,
+) -> Result<Signer, HttpAuthError> {
+    let signer = verify_head(apps, app_id, request, now_unix_s)?;
+    verify_body(request.query, request.body)?;
+    Ok(signer)
+}
+
+/// Checks a body against the MD5 that was signed with the head.
+///
+/// # Errors
+/// [`HttpAuthError::BodyMd5`] or [`HttpAuthError::Missing`].
+pub fn verify_body(query: &str, body: &[u8]) -> Result<(), HttpAuthError> {
+    check_body(&Query::parse(query), body)
+}
+
+/// Finds out who signed a request from its head alone: the body's MD5 is signed, not the body. So nobody without the
+/// secret can make the server read, keep or hash a body.
 ///
 /// `app_id` is the application that the path names, where it does; the key must be one of its keys. `now_unix_s` is the
 /// server's clock in seconds since the Unix epoch.
 ///
 /// # Errors
 /// Each of [`HttpAuthError`]; all are answered with 401 and their text.
-pub fn verify(
+pub fn verify_head(
     apps: &Apps,
     app_id: Option<&str>,
     request: &SignedRequest<'_>,
@@ -89,8 +113,6 @@ pub fn verify(
             signature: signature.to_owned(),
         });
     }
-    // Last, because the body may be large, and only someone with the secret should make us hash it.
-    check_body(&query, request.body)?;
     Ok(Signer { app: Arc::clone(app), key: pair.key.clone() })
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use courant_auth::limits::RateLimiter;
+use courant_auth::signature::http::Query;
 use courant_cluster::StateError;
 use courant_telemetry::metrics::labels::{Limit, RejectReason, Transport};
 use courant_wire::Timed;
@@ -20,6 +21,24 @@ use crate::{CloseCode, SocketId};
 /// The protocol versions that are served. 1 to 3 wrapped their data in another way; 4 differs from 5 only in having no
 /// pings.
 const PROTOCOLS: std::ops::RangeInclusive<u8> = 4..=7;
+
+/// What a client says of itself in the query of the path it connects to.
+#[derive(Clone, Debug, Default)]
+pub struct Parameters {
+    /// The protocol version.
+    pub protocol: Option<String>,
+    /// The client library's version.
+    pub version: Option<String>,
+}
+
+impl Parameters {
+    /// Reads a query. Whatever a client puts into it, the client is to be answered in the protocol.
+    pub fn parse(query: Option<&str>) -> Self {
+        let query = Query::parse(query.unwrap_or_default());
+        let given = |name| query.get(name).map(str::to_owned);
+        Self { protocol: given("protocol"), version: given("version") }
+    }
+}
 
 /// What a client says of itself when it connects.
 #[derive(Clone, Debug)]
@@ -69,13 +88,17 @@ impl Channels {
         peer.close(refusal.code.code(), &refusal.message);
     }
 
+    /// What can be said of a client without asking anybody.
+    pub(crate) fn check(&self, hello: &Hello<'_>) -> Result<(u8, Arc<Tenant>), (Refusal, RejectReason)> {
+        Ok((self.protocol(hello)?, self.tenant_for(hello)?))
+    }
+
     async fn admit(
         self: &Arc<Self>,
         hello: &Hello<'_>,
         peer: Arc<dyn Peer>,
     ) -> Result<Connection, (Refusal, RejectReason)> {
-        let protocol = self.protocol(hello)?;
-        let tenant = self.tenant_for(hello)?;
+        let (protocol, tenant) = self.check(hello)?;
         let id = SocketId::random();
         let app = &tenant.app;
         let connections_max = app.limits.connections_max;

@@ -7,12 +7,12 @@ use courant_cluster::Member;
 use courant_telemetry::metrics::labels::Limit;
 use courant_wire::Step;
 
-use super::{Connection, subscriptions::JoinedChannel};
+use super::{Connection, ERROR_BYTES_MAX, cut, subscriptions::JoinedChannel};
 use crate::error::ProtocolError;
 use crate::lane::JoinRequest;
 use crate::message::ServerEvent;
 use crate::name::{Access, ChannelName};
-use crate::presence::parse_member;
+use crate::presence::{check_member, parse_member};
 
 impl Connection {
     pub(super) fn subscribe(
@@ -84,6 +84,10 @@ impl Connection {
             }),
             (None, Some(signed_in)) => {
                 let user = &signed_in.user;
+                check_member(&user.id, user.info.as_deref(), &self.tenant.app.limits).map_err(|what| {
+                    self.hit(Limit::MemberBytes);
+                    ProtocolError::InvalidMember { channel: channel.into(), what }
+                })?;
                 Ok(Member { user_id: user.id.clone(), user_info: user.info.clone() })
             }
             (None, None) => Err(ProtocolError::InvalidMember {
@@ -122,7 +126,11 @@ impl Connection {
         let message = error.to_string();
         if !self.channels.settings.strict_errors {
             let failure = error.subscription_failure();
-            let event = ServerEvent::SubscriptionError { channel, failure, message: &message };
+            let event = ServerEvent::SubscriptionError {
+                channel: cut(channel, ERROR_BYTES_MAX),
+                failure,
+                message: cut(&message, ERROR_BYTES_MAX),
+            };
             let _ = self.peer.push(&event.frame());
         }
         self.answer_error(error);

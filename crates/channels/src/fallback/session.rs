@@ -6,6 +6,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use courant_auth::limits::AddressGuard;
 use courant_telemetry::Metrics;
 use courant_telemetry::metrics::labels::Limit;
 use courant_wire::{Frame, Pushed, Sink, Tick};
@@ -31,6 +32,8 @@ pub(super) struct Session {
     metrics: Arc<Metrics>,
     /// Wakes the session's task when the session ends.
     pub(super) ended: Notify,
+    /// The place among the connections of its address.
+    _guard: AddressGuard,
 }
 
 struct Outgoing {
@@ -65,6 +68,7 @@ impl Session {
         queue_bytes_max: usize,
         message_bytes_max: usize,
         metrics: Arc<Metrics>,
+        guard: AddressGuard,
     ) -> (Self, mpsc::Receiver<String>) {
         let (incoming, messages) = mpsc::channel(64);
         let now = Instant::now();
@@ -81,7 +85,9 @@ impl Session {
         };
         let outgoing = Mutex::new(outgoing);
         let ended = Notify::new();
-        (Self { outgoing, incoming, queue_bytes_max, message_bytes_max, metrics, ended }, messages)
+        let session =
+            Self { outgoing, incoming, queue_bytes_max, message_bytes_max, metrics, ended, _guard: guard };
+        (session, messages)
     }
 
     /// A request begins to receive; an earlier one ends.
@@ -196,7 +202,8 @@ impl Sink for Session {
             return Pushed::Closed;
         }
         let payload = frame.payload();
-        if outgoing.queued_bytes + payload.len() > self.queue_bytes_max {
+        // As for a WebSocket, nothing is too large for an empty queue.
+        if outgoing.queued_bytes > 0 && outgoing.queued_bytes + payload.len() > self.queue_bytes_max {
             outgoing.queue = VecDeque::new();
             outgoing.queued_bytes = 0;
             outgoing.begin_close(CloseCode::OverCapacity.code(), "messages are not read fast enough");

@@ -4,12 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use courant_auth::limits::AddressGuard;
+use courant_telemetry::metrics::labels::Transport;
 use courant_wire::{Closed, Handler, Sink, Step};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+use super::Parameters;
 use super::session::{ABSENCE_MAX, Session};
-use crate::connection::{Connection, Hello};
+use crate::connection::Hello;
+use crate::http::ClientInfo;
 use crate::service::Channels;
 
 /// How often a session's task looks whether its client is still there.
@@ -35,13 +39,15 @@ impl Sessions {
     }
 
     pub(super) fn get(&self, key: &SessionKey) -> Option<Arc<Session>> {
-        self.sessions.lock().get(key).cloned()
+        let session = self.sessions.lock().get(key).cloned();
+        // One whose close was told is only waiting to be cleared away.
+        session.filter(|session| !session.is_closed())
     }
 
     /// Enters a session, unless there are too many or two requests opened it at once.
     fn insert(&self, key: &SessionKey, session: &Arc<Session>) -> Option<Arc<Session>> {
         let mut sessions = self.sessions.lock();
-        if let Some(existing) = sessions.get(key) {
+        if let Some(existing) = sessions.get(key).filter(|session| !session.is_closed()) {
             return Some(existing.clone());
         }
         if sessions.len() >= self.sessions_max {
@@ -51,40 +57,67 @@ impl Sessions {
         Some(session.clone())
     }
 
-    fn remove(&self, key: &SessionKey) {
-        self.sessions.lock().remove(key);
+    fn remove(&self, key: &SessionKey, session: &Arc<Session>) {
+        let mut sessions = self.sessions.lock();
+        if sessions.get(key).is_some_and(|entered| Arc::ptr_eq(entered, session)) {
+            sessions.remove(key);
+        }
     }
 }
 
-/// Opens a session and its connection; `None` where there are too many.
-///
-/// A client that may not connect gets a session all the same, to be told so in.
-pub(super) async fn open(
+/// A client that may connect, kept for the task of its session.
+pub(super) struct Opening {
+    pub(super) parameters: Parameters,
+    pub(super) origin: Option<String>,
+    pub(super) client: ClientInfo,
+    pub(super) transport: Transport,
+}
+
+impl Opening {
+    /// What the client says of itself.
+    pub(super) fn hello<'a>(&'a self, key: &'a SessionKey) -> Hello<'a> {
+        Hello {
+            key: &key.key,
+            protocol: self.parameters.protocol.as_deref(),
+            version: self.parameters.version.as_deref(),
+            origin: self.origin.as_deref(),
+            address: self.client.address,
+            transport: self.transport,
+            tls: self.client.tls,
+        }
+    }
+}
+
+/// Opens a session; `None` where there are too many. Its connection is opened by its own task, which goes on when the
+/// request breaks off.
+pub(super) fn open(
     channels: &Arc<Channels>,
     key: &SessionKey,
-    hello: &Hello<'_>,
+    opening: Opening,
+    guard: AddressGuard,
 ) -> Option<Arc<Session>> {
     let settings = &channels.settings;
     let metrics = channels.metrics.clone();
-    let (session, messages) = Session::new(settings.queue_bytes_max, settings.message_bytes_max, metrics);
+    let (session, messages) =
+        Session::new(settings.queue_bytes_max, settings.message_bytes_max, metrics, guard);
     let session = Arc::new(session);
     let entered = channels.fallback.insert(key, &session)?;
-    if !Arc::ptr_eq(&entered, &session) {
-        return Some(entered);
+    if Arc::ptr_eq(&entered, &session) {
+        tokio::spawn(run(channels.clone(), key.clone(), session, opening, messages));
     }
-    let connection = channels.open(hello, session.clone()).await.ok();
-    tokio::spawn(run(channels.clone(), key.clone(), session.clone(), connection, messages));
-    Some(session)
+    Some(entered)
 }
 
-/// Feeds the connection with what the client sends, until the client or the connection is gone.
+/// Opens the connection and feeds it with what the client sends, until the client or the connection is gone.
 async fn run(
     channels: Arc<Channels>,
     key: SessionKey,
     session: Arc<Session>,
-    mut connection: Option<Connection>,
+    opening: Opening,
     mut messages: mpsc::Receiver<String>,
 ) {
+    // One that is refused meanwhile (the quota of the application) is told so in its session.
+    let mut connection = channels.open(&opening.hello(&key), session.clone()).await.ok();
     let mut look = tokio::time::interval(LOOK_INTERVAL);
     let dropped = loop {
         tokio::select! {
@@ -111,7 +144,7 @@ async fn run(
             }
         }
     };
-    channels.fallback.remove(&key);
+    channels.fallback.remove(&key, &session);
     if dropped {
         session.close(1006, "the client is gone");
     }

@@ -1,6 +1,7 @@
 //! Publishing.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
@@ -185,6 +186,9 @@ fn check<'a>(
         }
         channels.push(channel);
     }
+    // Naming a channel twice does not send to it twice.
+    let mut seen = HashSet::with_capacity(channels.len());
+    channels.retain(|channel| seen.insert(channel.clone()));
     let except = socket_id(text(body.socket_id, "socket_id").as_deref())?;
     let attributes = Attributes::parse(text(body.info, "info").as_deref())?;
     Ok(CheckedEvent { name, data, channels, except, attributes })

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{OriginalUri, Request};
 use bytes::Bytes;
-use courant_auth::signature::http::{Query, SignedRequest, verify};
+use courant_auth::signature::http::{Query, SignedRequest, verify_body, verify_head};
 use courant_telemetry::metrics::labels::Limit;
 use courant_telemetry::traceparent::TraceParent;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -33,7 +33,6 @@ pub(super) async fn signed(
     {
         return Err(ApiError::UnknownApp(app_id.to_owned()));
     }
-    let body = read(channels, body).await?;
     let trace = TraceParent::from_headers(&parts.headers);
     // Routers cut prefixes off; what was signed is what was sent.
     let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
@@ -43,13 +42,16 @@ pub(super) async fn signed(
         path: uri.path(),
         path_prefix: &channels.settings.path_prefix,
         query: query_text,
-        body: &body,
+        body: &[],
     };
     let now_unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let signer = verify(&channels.apps, app_id, &request, now_unix_s)?;
+    let signer = verify_head(&channels.apps, app_id, &request, now_unix_s)?;
     if !signer.app.enabled {
         return Err(ApiError::AppDisabled);
     }
+    // Only who knows the secret makes the server keep a body.
+    let body = read(channels, body).await?;
+    verify_body(query_text, &body)?;
     let tenant = channels.tenant(&signer.app).cloned().ok_or(ApiError::NotFound)?;
     Ok(Signed { tenant, query: Query::parse(query_text), body, trace })
 }

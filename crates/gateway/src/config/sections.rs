@@ -16,7 +16,7 @@ settings! {
     pub struct Server("server", "COURANT_SERVER_") {
         /// Where clients and servers connect: all client protocols and HTTP APIs.
         listen: Vec<SocketAddr> = addresses(), default "127.0.0.1:6001";
-        /// Where operators connect: `/metrics`, `/livez`, `/readyz`, `/drain`. Never make it public.
+        /// Where operators connect: `/metrics`, `/livez`, `/readyz`. Never make it public.
         private_listen: SocketAddr = address(), default "127.0.0.1:9601";
         /// What all public paths begin with, such as `/realtime`, for a server that shares its host name with others.
         path_prefix: String = text_where("\"\" or a path such as \"/realtime\", without a slash at its end", is_prefix),
@@ -74,8 +74,9 @@ settings! {
         fragments_max: usize = count(1, 10_000), default "64";
         /// Messages of one connection in a second, in the long run.
         messages_per_second: u32 = count(1, 1_000_000), default "100";
-        /// Messages of one connection at once.
-        messages_burst: u32 = count(1, 1_000_000), default "200";
+        /// Messages of one connection at once. Clients subscribe to all their channels together when they connect, so it
+        /// should not be less than `channels_per_connection_max`.
+        messages_burst: u32 = count(1, 2_000_000), default "2000";
         /// Channels that one connection subscribes to; an application's own limit may be lower.
         channels_per_connection_max: usize = count(1, 1_000_000), default "1000";
         /// Bytes that wait for one client. One that reads too slowly to stay below is closed.

@@ -1,7 +1,7 @@
 //! Requests that are no requests, or no proper ones.
 
 use crate::bystander::{Bystander, counted};
-use crate::raw::{Raw, upgrade};
+use crate::raw::{Raw, target, upgrade};
 use crate::support::{Api, App, Server};
 
 const BAD_REQUESTS: &str = "courant_connections_rejected_total{reason=\"bad_request\"}";
@@ -136,11 +136,12 @@ async fn http_1_0_is_answered_and_closed() {
 #[tokio::test]
 async fn a_half_closed_client_still_gets_its_answer() {
     let (server, app, mut bystander) = started("").await;
+    let publish = target(&Api::new(&server, &app).request("POST", "/events", b"{}"));
     for (request, status) in [
         ("GET / HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), 200),
-        (format!("POST /apps/{}/events HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{{}}", app.id), 401),
+        (format!("POST {publish} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{{}}"), 400),
         // What it announced does not come any more.
-        (format!("POST /apps/{}/events HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{{}}", app.id), 408),
+        (format!("POST {publish} HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n{{}}"), 408),
     ] {
         let mut client = Raw::connect(server.address).await;
         client.send(&request).await;
@@ -178,7 +179,7 @@ async fn a_body_that_is_too_large_is_answered_with_413() {
     counted(&server, "courant_http_requests_total{endpoint=\"events\",status=\"413\"}", 3.0).await;
     // Without a length it is no different.
     let mut client = Raw::connect(server.address).await;
-    let path = format!("/apps/{}/events", app.id);
+    let path = target(&api.request("POST", "/events", b"x"));
     client.send(format!("POST {path} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")).await;
     client.send(format!("4001\r\n{}\r\n", "x".repeat(0x4001))).await;
     assert_eq!(client.closed().await.status(), Some(413));
@@ -192,5 +193,34 @@ async fn a_message_hidden_behind_the_upgrade_request_is_answered() {
     let mut client = Raw::connect(server.address).await;
     client.send([upgrade(app.key).as_bytes(), &ping].concat()).await;
     client.read_to("pusher:pong").await;
+    bystander.is_served().await;
+}
+
+#[tokio::test]
+async fn a_connection_may_be_upgraded_after_other_requests() {
+    let (server, app, mut bystander) = started("[limits]\nrequest_head_timeout = \"300ms\"").await;
+    let mut client = Raw::connect(server.address).await;
+    client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    client.read_to("courant\n").await;
+    client.send(upgrade(app.key)).await;
+    client.read_to("pusher:connection_established").await;
+    // The times of HTTP no longer hold.
+    tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+    client.send(crate::support::websocket::frame(0x81, br#"{"event":"pusher:ping","data":{}}"#)).await;
+    client.read_to("pusher:pong").await;
+    bystander.is_served().await;
+}
+
+#[tokio::test]
+async fn a_client_that_asks_before_it_sends_a_body_is_told_to() {
+    let (server, app, mut bystander) = started("").await;
+    let mut client = Raw::connect(server.address).await;
+    let target = Api::new(&server, &app).request("POST", "/events", b"{}").target();
+    let head =
+        format!("POST {target} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n");
+    client.send(head).await;
+    client.read_to("HTTP/1.1 100 Continue\r\n\r\n").await;
+    client.send("{}").await;
+    client.read_to("HTTP/1.1 400 ").await;
     bystander.is_served().await;
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::bystander::{Bystander, counted};
-use crate::raw::{Raw, upgrade};
-use crate::support::{App, Message, Pusher, Server, WebSocket, Xhr};
+use crate::raw::{Raw, target, upgrade};
+use crate::support::{Api, App, Message, Pusher, Server, WebSocket, Xhr};
 
 const HEAD_TIMEOUT: Duration = Duration::from_millis(400);
 
@@ -80,7 +80,8 @@ async fn a_body_that_comes_byte_by_byte_is_answered_with_408() {
     let session = Xhr::new(&server, &app, "slow");
     // It must be there, or nothing is read.
     assert_eq!(session.poll_line().await, "o");
-    for path in [format!("/apps/{}/events", app.id), format!("{}/xhr_send", session.path)] {
+    let publish = target(&Api::new(&server, &app).request("POST", "/events", &[b'x'; 1000]));
+    for path in [publish, format!("{}/xhr_send", session.path)] {
         let mut client = Raw::connect(server.address).await;
         client.send(format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n")).await;
         let ended = client.drip("x", Duration::from_millis(20)).await;

@@ -8,6 +8,11 @@ use crate::support::{Api, App, Pusher, Server, Xhr, until};
 const EVENT_BYTES: usize = 9_000;
 const QUEUE_BYTES_MAX: usize = 128 << 10;
 
+/// An application whose lists of members fit into small queues.
+fn small() -> App {
+    App::usual().set("members_max = 10")
+}
+
 /// A client of a channel that reads nothing after its subscription.
 async fn slow_subscriber(server: &Server, app: &App, channel: &str) -> Raw {
     let mut slow = Raw::connect_cramped(server.address).await;
@@ -21,7 +26,7 @@ async fn slow_subscriber(server: &Server, app: &App, channel: &str) -> Raw {
 
 #[tokio::test]
 async fn a_client_that_never_reads_is_closed_and_delays_nobody() {
-    let app = App::usual();
+    let app = small();
     let config = "[limits]\nqueue_bytes_max = \"128KiB\"\nclose_timeout = \"500ms\"";
     let server = Server::builder().app(&app).config(config).start().await;
     let mut reader = Pusher::connect(&server, &app).await;
@@ -56,7 +61,7 @@ async fn a_client_that_never_reads_is_closed_and_delays_nobody() {
 
 #[tokio::test]
 async fn a_slow_client_that_reads_on_learns_why_it_is_closed() {
-    let app = App::usual();
+    let app = small();
     let config = "[limits]\nqueue_bytes_max = \"128KiB\"\nclose_timeout = \"1min\"";
     let server = Server::builder().app(&app).config(config).start().await;
     let mut slow = slow_subscriber(&server, &app, "news").await;
@@ -73,7 +78,7 @@ async fn a_slow_client_that_reads_on_learns_why_it_is_closed() {
 
 #[tokio::test]
 async fn a_fallback_client_that_does_not_ask_is_closed_at_its_bound() {
-    let app = App::usual();
+    let app = small();
     let config = "[limits]\nhttp_session_queue_bytes_max = \"32KiB\"";
     let server = Server::builder().app(&app).config(config).start().await;
     let mut reader = Pusher::connect(&server, &app).await;
@@ -98,7 +103,7 @@ async fn a_fallback_client_that_does_not_ask_is_closed_at_its_bound() {
 
 #[tokio::test]
 async fn a_streaming_client_that_never_reads_is_cut_off() {
-    let app = App::usual();
+    let app = small();
     // A queue with room for many events, so that it is the client that does not take them, not a task that is not run.
     let config = "[limits]\nhttp_session_queue_bytes_max = \"512KiB\"\nkeep_alive_timeout = \"1s\"";
     let server = Server::builder().app(&app).config(config).start().await;

@@ -125,3 +125,10 @@ impl From<TcpStream> for Raw {
         Self { stream, opened: Instant::now() }
     }
 }
+
+/// Where a signed request goes: its path and query.
+pub fn target(request: &crate::support::api::Request) -> String {
+    let query: Vec<String> =
+        request.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!("{}?{}&auth_signature={}", request.path, query.join("&"), request.signature())
+}

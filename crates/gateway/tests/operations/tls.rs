@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::bystander::counted;
 use crate::process::refused_to_serve;
-use crate::raw::{Raw, upgrade};
+use crate::raw::{Raw, target, upgrade};
 use crate::support::websocket::frame;
 use crate::support::{Api, App, Server, soon};
 
@@ -42,12 +42,18 @@ impl Certified {
 
     /// A client that trusts it.
     async fn connect(&self, server: &Server) -> Encrypted {
+        self.connect_after(server, b"").await
+    }
+
+    /// The same after these bytes, which are not encrypted.
+    async fn connect_after(&self, server: &Server, plain: &[u8]) -> Encrypted {
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(self.roots.clone())
             .with_no_client_auth();
-        let tcp = TcpStream::connect(server.address).await.unwrap();
+        let mut tcp = TcpStream::connect(server.address).await.unwrap();
+        tcp.write_all(plain).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let connecting = TlsConnector::from(Arc::new(config)).connect(name, tcp);
         Encrypted { stream: soon("a TLS handshake", connecting).await.unwrap() }
@@ -95,10 +101,7 @@ async fn websockets_and_the_http_api_are_served_over_tls() {
     let data = "x".repeat(10_000);
     let body = serde_json::json!({"name": "large", "channel": "news", "data": data}).to_string();
     let request = Api::new(&server, &app).request("POST", "/events", body.as_bytes());
-    let signature = request.signature();
-    let query: Vec<String> =
-        request.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let target = format!("{}?{}&auth_signature={signature}", request.path, query.join("&"));
+    let target = target(&request);
     let mut publisher = certified.connect(&server).await;
     for _ in 0..20 {
         let head =
@@ -112,6 +115,31 @@ async fn websockets_and_the_http_api_are_served_over_tls() {
     client.send(frame(0x88, &1000u16.to_be_bytes())).await;
     drop(client);
     counted(&server, "courant_connections_closed_total{code=\"1000\"}", 1.0).await;
+}
+
+#[tokio::test]
+async fn a_proxy_header_comes_before_tls() {
+    let app = App::usual();
+    let certified = Certified::new();
+    let config = format!(
+        "{}proxy_protocol = \"required\"\nproxy_protocol_from = [\"127.0.0.0/8\"]\n\
+         [limits]\nconnections_per_address_max = 1\naddress_exempt = []",
+        certified.config()
+    );
+    let server = Server::builder().app(&app).config(&config).start().await;
+    let mut clients = Vec::new();
+    for address in ["198.51.100.1", "198.51.100.2"] {
+        let header = format!("PROXY TCP4 {address} 192.0.2.1 50000 443\r\n");
+        let mut client = certified.connect_after(&server, header.as_bytes()).await;
+        client.send(upgrade(app.key)).await;
+        client.read_to("connection_established").await;
+        clients.push(client);
+    }
+    // One too many of an address is not worth a handshake.
+    let mut refused = Raw::connect(server.address).await;
+    refused.send("PROXY TCP4 198.51.100.2 192.0.2.1 50000 443\r\n").await;
+    assert_eq!(refused.closed().await.text, "");
+    counted(&server, "courant_connections_rejected_total{reason=\"connections_per_address\"}", 1.0).await;
 }
 
 #[tokio::test]

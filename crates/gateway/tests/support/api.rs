@@ -123,6 +123,18 @@ impl Request {
 
     /// Sends it with this signature.
     pub async fn send_signed(self, signature: &str) -> Response {
+        let target = self.target_signed(signature);
+        let headers: Vec<(&str, &str)> =
+            self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        http::request(self.address, self.method, &target, &headers, &self.body).await.expect("a response")
+    }
+
+    /// The path and query to send it to, signed: for those who send it in a way of their own.
+    pub fn target(&self) -> String {
+        self.target_signed(&self.signature())
+    }
+
+    fn target_signed(&self, signature: &str) -> String {
         let escape = |text: &str| {
             percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
         };
@@ -132,10 +144,7 @@ impl Request {
             .map(|(name, value)| format!("{}={}", escape(name), escape(value)))
             .collect();
         query.push(format!("auth_signature={signature}"));
-        let target = format!("{}?{}{}", self.path, query.join("&"), self.unsigned);
-        let headers: Vec<(&str, &str)> =
-            self.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        http::request(self.address, self.method, &target, &headers, &self.body).await.expect("a response")
+        format!("{}?{}{}", self.path, query.join("&"), self.unsigned)
     }
 }
 

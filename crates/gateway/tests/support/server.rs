@@ -200,6 +200,8 @@ impl Server {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                // To its last line.
+                self.log.has_any(&[]);
                 return status;
             }
             assert!(begun.elapsed() < PATIENCE, "the server does not end");

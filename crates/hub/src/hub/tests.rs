@@ -149,3 +149,19 @@ async fn members_that_come_and_go_during_fan_out_leave_the_others_complete() {
         assert_eq!(written, (0..200).map(|number| number.to_string()).collect::<Vec<_>>());
     }
 }
+
+#[tokio::test]
+async fn who_joins_while_a_message_waits_does_not_get_it() {
+    let hub = hub();
+    let topic = Topic::new("t");
+    let (early, late) = (Arc::new(Recorder::default()), Arc::new(Recorder::default()));
+    let _early = hub.subscribe(&topic, id(1), early.clone(), &[], None);
+    // The worker runs on this thread, so nothing is fanned out before the next await that waits.
+    for number in 0..5 {
+        hub.receive(&topic, message(number, None)).await;
+    }
+    let _late = hub.subscribe(&topic, id(2), late.clone(), &[Frame::text("4")], Some(MessageId(4)));
+    hub.receive(&topic, message(5, None)).await;
+    assert_eq!(early.wrote(6).await, ["0", "1", "2", "3", "4", "5"]);
+    assert_eq!(late.wrote(2).await, ["4", "5"]);
+}
