@@ -20,7 +20,7 @@ use md5::{Digest, Md5};
 
 use crate::{App, Apps, Key};
 
-pub use error::HttpAuthError;
+pub use error::{HttpAuthError, reference_markdown};
 pub use query::Query;
 
 #[cfg(test)]

@@ -82,6 +82,23 @@ pub enum HttpAuthError {
     },
 }
 
+/// The errors as a list of Markdown, for `docs/protocol.md`; what is filled in stands in capitals.
+pub fn reference_markdown() -> String {
+    let text = |text: &str| text.to_owned();
+    let errors = [
+        HttpAuthError::Missing { name: "PARAMETER" },
+        HttpAuthError::Repeated { name: "PARAMETER" },
+        HttpAuthError::Version { version: text("VERSION") },
+        HttpAuthError::UnknownKey { key: text("KEY") },
+        HttpAuthError::KeyOfOtherApp { key: text("KEY"), app_id: text("ID") },
+        HttpAuthError::TimestampFormat { timestamp: text("TEXT") },
+        HttpAuthError::Expired { given_unix_s: 0, now_unix_s: 601 },
+        HttpAuthError::Signature { string_to_sign: text("TEXT"), signature: text("SIGNATURE") },
+        HttpAuthError::BodyMd5 { actual: text("MD5"), given: text("MD5") },
+    ];
+    errors.iter().map(|error| format!("- `{error}`\n")).collect()
+}
+
 /// The last second that has four digits in its year; beyond it there is no date to print.
 const DATE_MAX_UNIX_S: u64 = 253_402_300_799;
 
