@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, and where.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -82,11 +82,15 @@ impl fmt::Display for Problem {
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let &Self(text, chars_max) = self;
-        for (at, character) in text.chars().enumerate() {
-            match character {
-                _ if at == chars_max => return f.write_str("..."),
-                _ if character.is_control() => write!(f, "{}", character.escape_default())?,
-                _ => write!(f, "{character}")?,
+        let mut chars_left = chars_max;
+        for character in text.chars() {
+            let escaped = character.is_control().then(|| character.escape_default());
+            let chars = escaped.as_ref().map_or(1, ExactSizeIterator::len);
+            let Some(left) = chars_left.checked_sub(chars) else { return f.write_str("...") };
+            chars_left = left;
+            match escaped {
+                Some(escaped) => write!(f, "{escaped}")?,
+                None => f.write_char(character)?,
             }
         }
         Ok(())

@@ -114,6 +114,11 @@ fn names_and_values_never_break_the_line_of_a_problem() {
     assert!(problems[0].starts_with("courant.toml:1: a\\nb: "), "{problems:?}");
     assert!(problems[1].starts_with("courant.toml:3: limits.\\u{1b}[31m: "), "{problems:?}");
     assert!(problems.iter().all(|problem| !problem.contains(char::is_control) && problem.len() < 1000));
+    let problems = wrong(
+        "",
+        &[("COURANT_APP_WEBHOOK_URL", "http://a"), ("COURANT_APP_WEBHOOK_EVENT_TYPES", &"\0".repeat(500))],
+    );
+    assert!(problems.iter().all(|problem| problem.len() < 1000), "{problems:?}");
 }
 
 #[test]
