@@ -42,7 +42,7 @@ pub enum DeadReason {
     Forbidden,
     /// The queue, or the endpoint's share of it, was full.
     QueueFull,
-    /// Too many channels and members were announced already to remember another.
+    /// So many channels and members were announced already that its application may have no more.
     AnnouncedFull,
     /// Its endpoint is no longer configured.
     Unconfigured,
@@ -86,7 +86,8 @@ impl DeadReason {
         match self {
             Self::Expired => labels::DeadReason::Expired,
             Self::Forbidden => labels::DeadReason::Forbidden,
-            Self::QueueFull | Self::AnnouncedFull => labels::DeadReason::QueueFull,
+            Self::QueueFull => labels::DeadReason::QueueFull,
+            Self::AnnouncedFull => labels::DeadReason::AnnouncedFull,
             Self::Unconfigured => labels::DeadReason::Unconfigured,
         }
     }

@@ -96,6 +96,7 @@ impl Dispatcher {
             outbox.note(&Record::Endpoints { known: unknown.clone() });
             ledger.know(unknown);
         }
+        ledger.spans.share_among(registry.apps_with_spans());
         let lanes = registry
             .endpoints()
             .map(|(_, endpoint)| (endpoint.number, Lane::new(endpoint.config.batching)))
@@ -114,6 +115,7 @@ impl Dispatcher {
             timers: Arc::new(Notify::new()),
         };
         dispatcher.resume(now);
+        dispatcher.gauge_announced();
         dispatcher
     }
 
@@ -157,6 +159,11 @@ impl Dispatcher {
                 }
             }
         }
+    }
+
+    /// To be called after what begins, ends or is forgotten.
+    fn gauge_announced(&self) {
+        self.metrics.webhooks_announced.set(self.ledger.spans.len() as i64);
     }
 
     fn count_in(&mut self, endpoint: EndpointNumber, events: usize, bytes: usize) {

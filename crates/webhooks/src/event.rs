@@ -7,6 +7,8 @@ use courant_auth::{AppId, WebhookEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::share::Owned;
+
 #[cfg(test)]
 mod tests;
 
@@ -175,5 +177,14 @@ impl Span {
             Some(user_id) => Event::MemberRemoved { channel, user_id: Arc::clone(user_id) },
             None => Event::ChannelVacated { channel },
         }
+    }
+}
+
+/// What begins and ends counts against the share of its application.
+impl Owned for Span {
+    type Owner = AppId;
+
+    fn owner(&self) -> &AppId {
+        &self.app
     }
 }

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::share::{Owned, Shares};
+
 #[cfg(test)]
 mod tests;
 
@@ -20,9 +22,10 @@ const BALANCE_MAX: i8 = 100;
 
 /// The keys that are announced or unsettled, each with what the caller keeps of its announcement.
 #[derive(Debug)]
-pub(crate) struct Grace<K, V> {
+pub(crate) struct Grace<K: Owned, V> {
     grace: Duration,
-    tracked_max: usize,
+    /// How much each owner has tracked.
+    shares: Shares<K::Owner>,
     tracked: HashMap<K, Tracked<V>>,
     timers: BTreeMap<Timer, K>,
     /// Tells timers of one instant apart.
@@ -36,7 +39,7 @@ pub(crate) enum Begun {
     First,
     /// There is nothing to tell: it was only away, or was there already.
     Settled,
-    /// Too many keys are tracked for one more.
+    /// So many keys are tracked that its owner may have no more.
     Full,
 }
 
@@ -52,15 +55,21 @@ struct Tracked<V> {
 
 // === impl Grace ===
 
-impl<K: Clone + Eq + Hash, V> Grace<K, V> {
+impl<K: Clone + Eq + Hash + Owned, V> Grace<K, V> {
     pub(crate) fn new(grace: Duration, tracked_max: usize) -> Self {
-        Self { grace, tracked_max, tracked: HashMap::new(), timers: BTreeMap::new(), timers_made: 0 }
+        let shares = Shares::new(tracked_max);
+        Self { grace, shares, tracked: HashMap::new(), timers: BTreeMap::new(), timers_made: 0 }
+    }
+
+    /// Sets how many owners share the room. Until then each may use it up.
+    pub(crate) fn share_among(&mut self, owners: usize) {
+        self.shares.share_among(owners);
     }
 
     /// A key began. [`Begun::First`] is to be followed by [`announce`](Self::announce).
     pub(crate) fn begin(&mut self, key: &K, now: Instant) -> Begun {
         let Some(tracked) = self.tracked.get_mut(key) else {
-            return if self.is_full() { Begun::Full } else { Begun::First };
+            return if self.shares.has_room(key.owner()) { Begun::First } else { Begun::Full };
         };
         tracked.balance = (tracked.balance + 1).min(BALANCE_MAX);
         match (&tracked.announced, tracked.balance) {
@@ -74,10 +83,10 @@ impl<K: Clone + Eq + Hash, V> Grace<K, V> {
     /// A key ended. Whether it really did shows after the grace.
     pub(crate) fn end(&mut self, key: &K, now: Instant) {
         if !self.tracked.contains_key(key) {
-            if self.is_full() {
+            if !self.shares.has_room(key.owner()) {
                 return;
             }
-            self.tracked.insert(key.clone(), Tracked { announced: None, balance: 0, timer: None });
+            self.track(key.clone(), Tracked { announced: None, balance: 0, timer: None });
         }
         if let Some(tracked) = self.tracked.get_mut(key) {
             tracked.balance = (tracked.balance - 1).max(-BALANCE_MAX);
@@ -88,12 +97,12 @@ impl<K: Clone + Eq + Hash, V> Grace<K, V> {
     /// Records that a key was announced and is present.
     pub(crate) fn announce(&mut self, key: K, value: V) {
         self.forget(&key);
-        self.tracked.insert(key, Tracked { announced: Some(value), balance: 1, timer: None });
+        self.track(key, Tracked { announced: Some(value), balance: 1, timer: None });
     }
 
     /// Forgets a key and what was announced of it.
     pub(crate) fn forget(&mut self, key: &K) {
-        if let Some(timer) = self.tracked.remove(key).and_then(|tracked| tracked.timer) {
+        if let Some(timer) = self.untrack(key).and_then(|tracked| tracked.timer) {
             self.timers.remove(&timer);
         }
     }
@@ -117,7 +126,7 @@ impl<K: Clone + Eq + Hash, V> Grace<K, V> {
                 tracked.balance = 1;
                 continue;
             }
-            let announced = self.tracked.remove(&key).and_then(|tracked| tracked.announced);
+            let announced = self.untrack(&key).and_then(|tracked| tracked.announced);
             if let Some(value) = announced {
                 return Some((key, value));
             }
@@ -144,8 +153,16 @@ impl<K: Clone + Eq + Hash, V> Grace<K, V> {
         self.timers.len()
     }
 
-    fn is_full(&self) -> bool {
-        self.tracked.len() >= self.tracked_max
+    /// Adds a key that is not tracked.
+    fn track(&mut self, key: K, tracked: Tracked<V>) {
+        self.shares.count_in(key.owner());
+        self.tracked.insert(key, tracked);
+    }
+
+    fn untrack(&mut self, key: &K) -> Option<Tracked<V>> {
+        let tracked = self.tracked.remove(key)?;
+        self.shares.count_out(key.owner());
+        Some(tracked)
     }
 
     /// Starts the grace of an unsettled key anew, or ends that of a settled one.

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`Webhooks`] | the service: takes reports, owns the tasks |
 //! | `grace`, `windows` | decide what is told, and when: a return cancels an end, counts and misses are told now and then |
+//! | `share` | divides a bound among those who use it |
 //! | `dispatcher` | holds all state behind one lock; no I/O |
 //! | `ledger`, `record` | the durable part of it, and how it is written |
 //! | `outbox`, `journal`, `recovery` | write it to a log and read it back |
@@ -42,6 +43,7 @@ mod registry;
 mod request;
 mod sender;
 mod settings;
+mod share;
 mod stats;
 mod webhooks;
 mod windows;

@@ -8,6 +8,12 @@ use courant_auth::{App, AppId, Apps, WebhookEndpoint, WebhookEvent};
 use crate::event::{Event, Span};
 use crate::record::{EndpointNumber, KnownEndpoint};
 
+/// What begins and ends.
+const PAIRS: [[WebhookEvent; 2]; 2] = [
+    [WebhookEvent::ChannelOccupied, WebhookEvent::ChannelVacated],
+    [WebhookEvent::MemberAdded, WebhookEvent::MemberRemoved],
+];
+
 /// The applications that have webhooks. Built once, then only read.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
@@ -76,6 +82,11 @@ impl Registry {
         self.get(app).is_some_and(|hooks| hooks.kinds & bit(kind) != 0)
     }
 
+    /// How many applications want to be told of what begins and ends.
+    pub(crate) fn apps_with_spans(&self) -> usize {
+        self.apps.values().filter(|hooks| PAIRS.iter().any(|&pair| hooks.kinds & both(pair) != 0)).count()
+    }
+
     /// All endpoints, each with its application.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = (&Arc<App>, &Endpoint)> {
         self.apps.values().flat_map(|hooks| hooks.endpoints.iter().map(|endpoint| (&hooks.app, endpoint)))
@@ -105,10 +116,6 @@ impl Endpoint {
 /// The kinds to be reported for these endpoints. The end of something can only be told, or be cancelled by a return, if its
 /// begin is known too, and the other way round; so either asks for both.
 fn kinds(endpoints: &[Endpoint]) -> u8 {
-    const PAIRS: [[WebhookEvent; 2]; 2] = [
-        [WebhookEvent::ChannelOccupied, WebhookEvent::ChannelVacated],
-        [WebhookEvent::MemberAdded, WebhookEvent::MemberRemoved],
-    ];
     let wants = |kind: &WebhookEvent| {
         endpoints.iter().any(|endpoint| {
             endpoint.config.event_types.is_empty() || endpoint.config.event_types.contains(kind)
@@ -117,12 +124,15 @@ fn kinds(endpoints: &[Endpoint]) -> u8 {
     let mut bits =
         WebhookEvent::ALL.iter().filter(|kind| wants(kind)).fold(0, |bits, &kind| bits | bit(kind));
     for pair in PAIRS {
-        let both = bit(pair[0]) | bit(pair[1]);
-        if bits & both != 0 {
-            bits |= both;
+        if bits & both(pair) != 0 {
+            bits |= both(pair);
         }
     }
     bits
+}
+
+fn both([begin, end]: [WebhookEvent; 2]) -> u8 {
+    bit(begin) | bit(end)
 }
 
 fn bit(kind: WebhookEvent) -> u8 {

@@ -13,8 +13,9 @@ pub struct Settings {
     /// How long a channel stays empty, or a member away, before `channel_vacated` or `member_removed` is sent; a
     /// return within it cancels the webhook. Pusher's is 3 s.
     pub grace: Duration,
-    /// Channels and members that receivers were told of and may have to be told the end of. Some 400 bytes each.
-    /// Beyond it a channel or member is neither announced nor ended. Default 500,000.
+    /// Channels and members that receivers were told of and may have to be told the end of, of all applications. Some
+    /// 400 bytes each. An application may have as many as are still free, and an equal share while there is room;
+    /// beyond it a channel or member is neither announced nor ended. Default 500,000.
     pub announced_max: usize,
     /// A channel's `cache_miss` is told once in this time, unless the channel gets an event. Default 10 s.
     pub cache_miss_window: Duration,

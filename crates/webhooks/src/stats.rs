@@ -11,7 +11,7 @@ pub struct Stats {
     pub queued: usize,
     /// Bytes of these.
     pub queued_bytes: usize,
-    /// Channels and members whose end is to be told.
+    /// Channels and members whose end may have to be told: what `announced_max` bounds.
     pub announced: usize,
     /// Those of which may have ended: they are in their grace.
     pub in_grace: usize,

@@ -109,6 +109,8 @@ catalogue! {
     // Webhooks
     webhooks_queued: IntGauge = "courant_webhooks_queued", Count, PerRequest;
         "Webhooks that wait for their first or next attempt."
+    webhooks_announced: IntGauge = "courant_webhooks_announced", Count, PerConnection;
+        "Channels and members whose end webhooks may have to tell; `webhooks.announced_max` bounds it, and each app has a share of that."
     webhooks_delivered: IntCounter = "courant_webhooks_delivered_total", Count, PerRequest;
         "Webhooks that their receiver accepted."
     webhooks_attempts: CounterBy<AttemptOutcome> = "courant_webhooks_attempts_total", Count, PerRequest;

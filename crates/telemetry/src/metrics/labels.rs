@@ -307,15 +307,13 @@ label_set! {
     DeadReason: "reason" {
         /// Retried until its time was over.
         Expired = "expired",
-        /// The receiver said that it will never take it (410).
-        Gone = "gone",
         /// The address is in a range that the configuration does not allow.
         Forbidden = "forbidden",
-        /// The queue was full.
+        /// The queue, or the receiver's share of it, was full.
         QueueFull = "queue_full",
+        /// Too many channels and members of its application were announced already.
+        AnnouncedFull = "announced_full",
         /// Its endpoint is no longer configured.
         Unconfigured = "unconfigured",
-        /// Read back from disk damaged.
-        Corrupt = "corrupt",
     }
 }

@@ -7,14 +7,12 @@ use tokio::time::Instant;
 use crate::Settings;
 use crate::lane::Lane;
 use crate::quiet::Quiet;
+use crate::share::fits;
 
 /// Refused events that become dead letters in a second; the others are only counted, since each is a record on disk.
 const REFUSED_KEPT_PER_SECOND: u32 = 100;
 
-/// The bounds of the queue and how much of them is used.
-///
-/// An endpoint may hold as much as is still free, so one that is dead leaves half of the queue to the others, two
-/// leave a third, and so on. An equal share is never denied while there is any room.
+/// The bounds of the queue, which endpoints share, and how much of them is used.
 #[derive(Debug)]
 pub(crate) struct Admission {
     events_max: usize,
@@ -80,51 +78,5 @@ impl Admission {
         }
         self.refused_kept += 1;
         self.refused_kept <= REFUSED_KEPT_PER_SECOND
-    }
-}
-
-fn fits(own: usize, used: usize, max: usize, lanes: usize) -> bool {
-    let free = max.saturating_sub(used);
-    free > 0 && (own < max / lanes.max(1) || own < free)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_only_endpoint_may_use_the_whole_queue() {
-        assert!(fits(99, 99, 100, 1));
-        assert!(!fits(100, 100, 100, 1));
-    }
-
-    #[test]
-    fn one_of_many_may_hold_as_much_as_is_free() {
-        assert!(fits(49, 49, 100, 10));
-        assert!(!fits(50, 50, 100, 10));
-        assert!(fits(0, 50, 100, 10));
-    }
-
-    #[test]
-    fn an_equal_share_is_had_while_there_is_room_at_all() {
-        assert!(fits(9, 99, 100, 10));
-        assert!(!fits(10, 99, 100, 10));
-        assert!(!fits(0, 100, 100, 10));
-        assert!(!fits(0, 105, 100, 10));
-    }
-
-    #[test]
-    fn dead_endpoints_one_after_another_never_take_the_last_room() {
-        let (mut used, mut held) = (0, Vec::new());
-        for _ in 0..9 {
-            let mut own = 0;
-            while fits(own, used, 1000, 1000) {
-                own += 1;
-                used += 1;
-            }
-            held.push(own);
-        }
-        assert_eq!(held[0], 500);
-        assert!(held.iter().all(|&own| own > 0) && used < 1000, "{held:?}");
     }
 }

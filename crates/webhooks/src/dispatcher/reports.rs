@@ -36,7 +36,7 @@ impl Dispatcher {
             if !hooks.cares(&span) {
                 return None;
             }
-            return match edge {
+            let ticket = match edge {
                 Edge::Begin => self.begin(hooks, &span, &event, now),
                 Edge::End => {
                     let deadline = self.ledger.spans.next_deadline();
@@ -45,6 +45,8 @@ impl Dispatcher {
                     None
                 }
             };
+            self.gauge_announced();
+            return ticket;
         }
         let place = || (app.clone(), Arc::clone(event.channel()));
         let is_due = match &event {
@@ -68,6 +70,12 @@ impl Dispatcher {
 
     /// Tells what time has decided: the ends whose grace is over, the counts whose turn it is.
     pub(crate) fn tick(&mut self, now: Instant) -> Tick {
+        let tick = self.tell_due(now);
+        self.gauge_announced();
+        tick
+    }
+
+    fn tell_due(&mut self, now: Instant) -> Tick {
         let registry = Arc::clone(&self.registry);
         for _ in 0..TICK_MAX {
             if let Some((span, told)) = self.ledger.spans.pop_ended(now) {

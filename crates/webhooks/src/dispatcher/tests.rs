@@ -48,7 +48,11 @@ struct Rig {
 
 impl Rig {
     fn new(webhooks: Vec<WebhookEndpoint>, settings: Settings) -> Self {
-        let apps = Apps::new(vec![app("1", webhooks)]).unwrap();
+        Self::of_apps(vec![app("1", webhooks)], settings)
+    }
+
+    fn of_apps(apps: Vec<App>, settings: Settings) -> Self {
+        let apps = Apps::new(apps).unwrap();
         let now = Instant::now();
         let dispatcher = open(&settings, &apps, &[], now);
         Self { settings, apps, dispatcher, now, log: Vec::new(), accepted: Vec::new() }
@@ -419,6 +423,40 @@ fn too_many_announced_are_refused_and_never_ended() {
 }
 
 #[test]
+fn an_application_that_is_flooded_with_channels_leaves_the_others_theirs() {
+    let mut misses_only = endpoint("c");
+    misses_only.event_types = vec![WebhookEvent::CacheMiss];
+    let apps = vec![
+        app("1", vec![endpoint("a")]),
+        app("2", vec![endpoint("b")]),
+        // These begin and end nothing, so no share is kept for them.
+        app("3", vec![misses_only]),
+        app("4", vec![]),
+    ];
+    let mut rig = Rig::of_apps(apps, Settings { announced_max: 100, ..Settings::default() });
+    let two = AppId::new("2").unwrap();
+    for n in 0..1000 {
+        rig.report(occupied(&format!("flood-{n}")));
+    }
+    assert_eq!(rig.dispatcher.metrics.webhooks_announced.get(), 50);
+    for n in 0..51 {
+        rig.dispatcher.report(&two, occupied(&format!("channel-{n}")), rig.now);
+    }
+    rig.deliver();
+    assert_eq!((rig.names_at(1).len(), rig.names_at(2).len()), (50, 50));
+    let dead = &rig.dispatcher.metrics.webhooks_dead;
+    assert_eq!(dead.of(DeadReason::AnnouncedFull.label()).get(), 950 + 1);
+    assert_eq!(dead.of(DeadReason::QueueFull.label()).get(), 0);
+    // The shares are the same after a restart, and free once all have ended.
+    rig.crash();
+    assert_eq!(rig.dispatcher.metrics.webhooks_announced.get(), 100);
+    rig.dispatcher.report(&two, occupied("refused"), rig.now);
+    assert_eq!(rig.dispatcher.dead_letters(1)[0].app, "2");
+    rig.pass(3 * SECOND);
+    assert_eq!(rig.dispatcher.metrics.webhooks_announced.get(), 0);
+}
+
+#[test]
 fn a_burst_of_counts_becomes_the_latest_one() {
     let mut rig = Rig::new(vec![endpoint("a")], Settings::default());
     for subscription_count in 101..=1000 {
@@ -567,6 +605,8 @@ proptest! {
             let queued: usize = rig.dispatcher.lanes.values().map(|lane| lane.events).sum();
             prop_assert_eq!(queued, rig.dispatcher.ledger.deliveries().map(|(_, d)| d.events.len()).sum::<usize>());
             prop_assert_eq!(queued, rig.dispatcher.admission.events());
+            let announced = rig.dispatcher.metrics.webhooks_announced.get();
+            prop_assert_eq!(announced, rig.dispatcher.ledger.spans.len() as i64);
         }
         rig.write();
         for _ in 0..40 {

@@ -4,6 +4,23 @@ use super::*;
 
 const GRACE: Duration = Duration::from_secs(3);
 
+impl Owned for u8 {
+    type Owner = ();
+
+    fn owner(&self) -> &() {
+        &()
+    }
+}
+
+/// The key of an application.
+impl Owned for (char, u8) {
+    type Owner = char;
+
+    fn owner(&self) -> &char {
+        &self.0
+    }
+}
+
 struct Rig {
     grace: Grace<u8, ()>,
     now: Instant,
@@ -99,13 +116,53 @@ fn a_lost_report_is_set_right_after_the_grace() {
 
 #[test]
 fn a_full_table_refuses_begins_and_stays_bounded() {
-    let mut rig = Rig::new();
-    rig.grace.tracked_max = 2;
+    let mut rig = Rig { grace: Grace::new(GRACE, 2), ..Rig::new() };
     (0..4).for_each(|key| rig.report(key, true));
     (10..14).for_each(|key| rig.report(key, false));
     assert_eq!(rig.told, [(0, true), (1, true)]);
     assert_eq!(rig.grace.begin(&7, rig.now), Begun::Full);
     assert_eq!(rig.grace.len(), 2);
+}
+
+#[test]
+fn a_full_share_refuses_its_application_alone_and_is_free_again_after_its_ends() {
+    let mut grace: Grace<(char, u8), ()> = Grace::new(GRACE, 10);
+    grace.share_among(2);
+    let now = Instant::now();
+    let announce_all = |grace: &mut Grace<_, ()>, app| {
+        let mut announced = Vec::new();
+        for key in (0..100).map(|n| (app, n)) {
+            if grace.begin(&key, now) == Begun::First {
+                grace.announce(key, ());
+                announced.push(key);
+            }
+        }
+        announced
+    };
+    let greedy = announce_all(&mut grace, 'a');
+    assert_eq!(greedy.len(), 5);
+    assert_eq!(grace.begin(&('a', 50), now), Begun::Full);
+    assert_eq!(announce_all(&mut grace, 'b').len(), 5);
+    // Ends of what nobody was told of take no room either.
+    grace.end(&('a', 50), now);
+    assert_eq!(grace.len(), 10);
+    greedy.iter().for_each(|key| grace.end(key, now));
+    assert_eq!(grace.begin(&('a', 50), now), Begun::Full, "what is in its grace holds its place");
+    assert_eq!(std::iter::from_fn(|| grace.pop_ended(now + GRACE)).count(), 5);
+    assert_eq!(grace.begin(&('a', 50), now), Begun::First);
+}
+
+#[test]
+fn an_early_end_gives_its_room_back() {
+    let mut grace: Grace<(char, u8), ()> = Grace::new(GRACE, 1);
+    let now = Instant::now();
+    grace.end(&('a', 1), now);
+    assert_eq!(grace.begin(&('a', 2), now), Begun::Full);
+    assert_eq!(grace.begin(&('a', 1), now), Begun::Settled);
+    assert_eq!(grace.begin(&('a', 2), now), Begun::First);
+    grace.end(&('a', 1), now);
+    assert_eq!(grace.pop_ended(now + GRACE), None);
+    assert_eq!(grace.begin(&('a', 2), now), Begun::First);
 }
 
 #[test]
