@@ -152,6 +152,7 @@ async fn webhooks(config: &Config, metrics: &Arc<Metrics>) -> anyhow::Result<Opt
         request_timeout: config.webhooks.request_timeout,
         queue_max: config.webhooks.queue_max,
         queue_bytes_max: config.webhooks.queue_bytes_max,
+        announced_max: config.webhooks.announced_max,
         batch_max: config.webhooks.batch_max,
         dead_letters_max: config.webhooks.dead_letters_max,
         concurrency_per_endpoint: config.webhooks.concurrency_per_endpoint,

@@ -136,6 +136,10 @@ settings! {
         queue_max: usize = count(1, 100_000_000), default "100000";
         /// Bytes of the queue on disk.
         queue_bytes_max: usize = size("1MiB", "1024GiB"), default "256MiB";
+        /// Channels and members that are remembered because receivers were told of them, some 400 bytes each, of all
+        /// applications. One application may have as many as are still free, so that it leaves half to the others;
+        /// beyond it new ones are neither announced nor ended, and counted.
+        announced_max: usize = count(1, 100_000_000), default "500000";
         /// Events in one request, for receivers with batching.
         batch_max: usize = count(1, 1000), default "50";
         /// Events that could not be delivered and are kept for a look; the oldest go first.
