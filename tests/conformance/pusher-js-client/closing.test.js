@@ -111,7 +111,7 @@ test('4100: too many messages; pusher-js comes back after a second', async () =>
   const { channel } = await subscribe(pusher, unique('public'));
   const error = next(pusher.connection, 'error', (e) => errorCode(e) === 4100);
   const delay = next(pusher.connection, 'connecting_in');
-  for (let n = 0; n < 2000; n += 1) pusher.send_event('pusher:ping', {});
+  for (let n = 0; n < 10000; n += 1) pusher.send_event('pusher:ping', {});
   await error;
   assert.equal(await delay, 1);
   await next(channel, 'pusher:subscription_succeeded');
