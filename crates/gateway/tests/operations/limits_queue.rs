@@ -27,7 +27,7 @@ async fn slow_subscriber(server: &Server, app: &App, channel: &str) -> Raw {
 #[tokio::test]
 async fn a_client_that_never_reads_is_closed_and_delays_nobody() {
     let app = small();
-    let config = "[limits]\nqueue_bytes_max = \"128KiB\"\nclose_timeout = \"500ms\"";
+    let config = "[liveness]\nping_interval = \"1h\"\n[limits]\nqueue_bytes_max = \"128KiB\"\nclose_timeout = \"500ms\"";
     let server = Server::builder().app(&app).config(config).start().await;
     let mut reader = Pusher::connect(&server, &app).await;
     reader.subscribe("news").await;
@@ -62,7 +62,7 @@ async fn a_client_that_never_reads_is_closed_and_delays_nobody() {
 #[tokio::test]
 async fn a_slow_client_that_reads_on_learns_why_it_is_closed() {
     let app = small();
-    let config = "[limits]\nqueue_bytes_max = \"128KiB\"\nclose_timeout = \"1min\"";
+    let config = "[liveness]\nping_interval = \"1h\"\n[limits]\nqueue_bytes_max = \"128KiB\"\nclose_timeout = \"1min\"";
     let server = Server::builder().app(&app).config(config).start().await;
     let mut slow = slow_subscriber(&server, &app, "news").await;
     let api = Api::new(&server, &app);
@@ -79,7 +79,7 @@ async fn a_slow_client_that_reads_on_learns_why_it_is_closed() {
 #[tokio::test]
 async fn a_fallback_client_that_does_not_ask_is_closed_at_its_bound() {
     let app = small();
-    let config = "[limits]\nhttp_session_queue_bytes_max = \"32KiB\"";
+    let config = "[liveness]\nping_interval = \"1h\"\n[limits]\nhttp_session_queue_bytes_max = \"32KiB\"";
     let server = Server::builder().app(&app).config(config).start().await;
     let mut reader = Pusher::connect(&server, &app).await;
     reader.subscribe("news").await;
@@ -105,7 +105,7 @@ async fn a_fallback_client_that_does_not_ask_is_closed_at_its_bound() {
 async fn a_streaming_client_that_never_reads_is_cut_off() {
     let app = small();
     // A queue with room for many events, so that it is the client that does not take them, not a task that is not run.
-    let config = "[limits]\nhttp_session_queue_bytes_max = \"512KiB\"\nkeep_alive_timeout = \"1s\"";
+    let config = "[liveness]\nping_interval = \"1h\"\n[limits]\nhttp_session_queue_bytes_max = \"512KiB\"\nkeep_alive_timeout = \"1s\"";
     let server = Server::builder().app(&app).config(config).start().await;
     let session = Xhr::new(&server, &app, "stalled");
     let mut stalled = Raw::connect_cramped(server.address).await;

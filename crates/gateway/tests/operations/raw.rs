@@ -86,7 +86,10 @@ impl Raw {
     pub async fn read_to(&mut self, words: &str) -> String {
         let mut text = Vec::new();
         soon(words, async {
-            while !String::from_utf8_lossy(&text).contains(words) {
+            let mut seen = 0;
+            while !text[seen..].windows(words.len()).any(|part| part == words.as_bytes()) {
+                // Words may be cut in two.
+                seen = (text.len() + 1).saturating_sub(words.len());
                 let read = self.stream.read_buf(&mut text).await.unwrap();
                 assert!(read > 0, "closed before {words:?}, after {:?}", String::from_utf8_lossy(&text));
             }
