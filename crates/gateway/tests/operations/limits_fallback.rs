@@ -83,3 +83,20 @@ async fn what_is_no_list_of_messages_is_refused_and_harms_nobody() {
     assert_eq!(session.send_raw(b"[]").await.status, 204, "the session goes on");
     bystander.is_served().await;
 }
+
+#[tokio::test]
+async fn sessions_count_among_the_connections_of_their_address() {
+    let app = App::usual();
+    let config = "[limits]\nconnections_per_address_max = 3\naddress_exempt = []";
+    let server = Server::builder().app(&app).config(config).start().await;
+    // Two sessions, and the connection of the request at hand, which may take a moment to be counted out.
+    for name in ["a", "b"] {
+        until("a session", async || (Xhr::new(&server, &app, name).poll().await.status == 200).then_some(()))
+            .await;
+    }
+    let too_many = "courant_connections_rejected_total{reason=\"connections_per_address\"}";
+    let before = server.metric(too_many).await;
+    let refused = Xhr::new(&server, &app, "c").poll().await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("5")));
+    assert_eq!(server.metric(too_many).await, before + 1.0);
+}
