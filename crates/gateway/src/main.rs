@@ -34,7 +34,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct ConfigPath {
-    /// The configuration file (TOML). Every setting can also be given as COURANT_<SECTION>_<KEY>.
+    /// The configuration file (TOML). Every setting can also be given as COURANT_SECTION_KEY.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
 }
