@@ -6,6 +6,10 @@
 //! announcement, webhook) before it begins the next. The coming and going of a signed-in user has a lane for the same
 //! reason.
 //!
+//! What is published to a cache channel takes the same way: between keeping the event and delivering it nobody may join,
+//! who would be greeted with an event that is older than one that was delivered already, or with one that is delivered
+//! again.
+//!
 //! Between gateways the order is the bus's.
 
 mod counts;
@@ -15,7 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use courant_auth::App;
-use courant_cluster::{Bus, Join, Joined, Left, Member, MessageId, State, StateError, SubscriberId, Topic};
+use courant_cluster::{
+    Bus, BusError, CachedEvent, Join, Joined, Left, Member, Message, MessageId, State, StateError,
+    SubscriberId, Topic,
+};
 use courant_hub::{Hub, Subscription};
 use courant_telemetry::Metrics;
 use courant_telemetry::metrics::labels::{Limit, PublishSource};
@@ -27,7 +34,7 @@ use tracing::{error, warn};
 use crate::error::ProtocolError;
 use crate::message::{ServerEvent, WatchlistChange};
 use crate::name::{Access, ChannelName};
-use crate::publish::announcement;
+use crate::publish::{PublishError, announcement};
 use crate::service::{Tenant, channel_key, channel_topic, watch_topic};
 use counts::Counts;
 
@@ -79,7 +86,16 @@ pub(crate) struct ListenRequest {
     pub(crate) sink: Arc<dyn Sink>,
 }
 
+/// An event that becomes the last one of a cache channel.
+pub(crate) struct KeepRequest {
+    pub(crate) tenant: Arc<Tenant>,
+    pub(crate) channel: ChannelName,
+    pub(crate) cached: CachedEvent,
+    pub(crate) message: Message,
+}
+
 enum Step {
+    Keep(Box<KeepRequest>, oneshot::Sender<Result<(), PublishError>>),
     Listen(ListenRequest, oneshot::Sender<Result<Subscription, ProtocolError>>),
     Unlisten(Subscription),
     Join(JoinRequest, oneshot::Sender<Result<Subscription, ProtocolError>>),
@@ -135,6 +151,15 @@ impl Lanes {
         answer.await.unwrap_or(Err(ProtocolError::Unavailable))
     }
 
+    /// Keeps an event as its channel's last one and publishes it; returns when it is accepted.
+    pub(crate) async fn keep(&self, request: KeepRequest) -> Result<(), PublishError> {
+        let (reply, answer) = oneshot::channel();
+        let lane = self.of(request.tenant.app.id.as_str(), request.channel.as_str());
+        let _ = lane.send(Step::Keep(Box::new(request), reply)).await;
+        let ended = || BusError::Unavailable("the process is stopping".into());
+        answer.await.unwrap_or_else(|_| Err(ended().into()))
+    }
+
     /// Listens to a topic; the subscription is in force when this returns.
     pub(crate) async fn listen(&self, request: ListenRequest) -> Result<Subscription, ProtocolError> {
         let (reply, answer) = oneshot::channel();
@@ -187,6 +212,10 @@ impl Lane {
 
     async fn take(&mut self, step: Step) {
         match step {
+            Step::Keep(request, reply) => {
+                // If whoever asked is gone, the event is published all the same, as if the answer had been lost.
+                let _ = reply.send(self.keep(*request).await);
+            }
             Step::Join(request, reply) => {
                 // If whoever asked is gone, the subscription ends by being dropped, and the leave comes when the
                 // connection is cleared away.
@@ -205,6 +234,16 @@ impl Lane {
                 let _ = reply.send(self.user(request).await);
             }
         }
+    }
+
+    async fn keep(&self, request: KeepRequest) -> Result<(), PublishError> {
+        let KeepRequest { tenant, channel, cached, message } = request;
+        let app = tenant.app.id.as_str();
+        self.state.put_cached(&channel_key(app, &channel), cached).await?;
+        if let Some(webhooks) = &self.webhooks {
+            webhooks.cache_filled(&tenant.app.id, channel.shared());
+        }
+        Ok(self.bus.publish(&channel_topic(app, channel.as_str()), message).await?)
     }
 
     async fn listen(&self, request: ListenRequest) -> Result<Subscription, ProtocolError> {
@@ -350,7 +389,7 @@ impl Lane {
 
     /// Publishes an event of the server's own. Others would keep a wrong list of members if it were lost, so a bus that is
     /// full is asked again, and this lane waits; but not for ever.
-    async fn announce(&self, topic: &Topic, message: courant_cluster::Message) {
+    async fn announce(&self, topic: &Topic, message: Message) {
         for attempt in 1..=ANNOUNCE_ATTEMPTS_MAX {
             match self.bus.publish(topic, message.clone()).await {
                 Ok(()) => return self.metrics.publishes.of(PublishSource::Server).inc(),

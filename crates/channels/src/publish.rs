@@ -1,5 +1,6 @@
 //! From an accepted event to the bus.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use courant_cluster::{Body, BusError, CachedEvent, Message, MessageId, StateError, SubscriberId};
@@ -7,9 +8,10 @@ use courant_telemetry::metrics::labels::PublishSource;
 use courant_telemetry::traceparent::TraceParent;
 use courant_wire::Frame;
 
+use crate::lane::KeepRequest;
 use crate::message::ServerEvent;
 use crate::name::ChannelName;
-use crate::service::{Channels, Tenant, channel_key, channel_topic};
+use crate::service::{Channels, Tenant, channel_topic};
 
 /// An event for the subscribers of channels.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +49,7 @@ impl Channels {
     /// same, which the retry of the publisher then confirms.
     pub async fn publish(
         &self,
-        tenant: &Tenant,
+        tenant: &Arc<Tenant>,
         channel: &ChannelName,
         event: Event<'_>,
     ) -> Result<(), PublishError> {
@@ -62,16 +64,13 @@ impl Channels {
         let mut message = message(Body::Frame(frame.clone()), event.except);
         message.trace = event.trace.map(TraceParent::to_bytes);
         if channel.kind().cached && matches!(event.source, PublishSource::Http) {
-            // Before the publish: who joins between the two gets the event with the greeting and not again, because
-            // the message is named there. The other way round it could be missed.
             let cached =
                 CachedEvent { id: message.id, event: frame.payload(), ttl: tenant.app.limits.cache_ttl };
-            self.state.put_cached(&channel_key(app, channel), cached).await?;
-            if let Some(webhooks) = &self.webhooks {
-                webhooks.cache_filled(&tenant.app.id, channel.shared());
-            }
+            let (tenant, channel) = (tenant.clone(), channel.clone());
+            self.lanes.keep(KeepRequest { tenant, channel, cached, message }).await?;
+        } else {
+            self.bus.publish(&channel_topic(app, channel.as_str()), message).await?;
         }
-        self.bus.publish(&channel_topic(app, channel.as_str()), message).await?;
         self.metrics.publishes.of(event.source).inc();
         Ok(())
     }

@@ -119,7 +119,6 @@ async fn the_api_shows_the_last_event_and_how_long_it_stays() {
 
 /// An event is published, and the next, without pause, while connections join again and again: what the greeting holds and
 /// what follows are one sequence, without a gap and without a repetition.
-#[ignore = "a join's greeting and the messages in the hub's queue overlap"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_kept_event_and_those_that_follow_are_one_sequence() {
     const JOINS: usize = 200;
