@@ -37,6 +37,19 @@ async fn an_event_is_accepted_with_an_empty_object() {
 }
 
 #[tokio::test]
+async fn a_channel_that_is_named_twice_gets_the_event_once() {
+    let app = App::usual();
+    let server = Server::with(&app).await;
+    let api = Api::new(&server, &app);
+    let mut client = listener(&server, &app, &["a"]).await;
+    let body = json!({"name": "x", "channels": ["a", "b", "a"], "channel": "a", "data": "1"});
+    assert_json(&api.post("/events", &body).await, "{}");
+    api.trigger("a", "y", "2").await;
+    client.expect(r#"{"event":"x","channel":"a","data":"1"}"#).await;
+    client.expect(r#"{"event":"y","channel":"a","data":"2"}"#).await;
+}
+
+#[tokio::test]
 async fn the_data_arrives_as_it_was_sent() {
     let app = App::usual();
     let server = Server::with(&app).await;
