@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use courant_telemetry::metrics::labels::{Limit, RejectReason, Transport};
@@ -26,8 +26,8 @@ use http::{HeaderMap, StatusCode, header};
 
 use crate::close::Refusal;
 use crate::connection::Parameters;
-use crate::http::ClientInfo;
 use crate::http::error::ApiError;
+use crate::http::{ClientInfo, Named};
 use crate::message::{ServerEvent, quoted};
 use crate::service::Channels;
 use receive::Receiving;
@@ -46,7 +46,7 @@ pub fn routes() -> Router<Arc<Channels>> {
 /// The longest names that clients give to a server and a session; pusher-js has 3 digits and 8 characters.
 const SESSION_NAME_BYTES_MAX: usize = 64;
 
-type SessionPath = Path<(String, String, String)>;
+type SessionPath = Named<(String, String, String)>;
 
 async fn streaming(
     state: State<Arc<Channels>>,
@@ -68,7 +68,7 @@ async fn polling(
 
 async fn receive(
     State(channels): State<Arc<Channels>>,
-    Path((key, server, id)): SessionPath,
+    Named((key, server, id)): SessionPath,
     parameters: Parameters,
     request: Request,
     transport: Transport,
@@ -134,7 +134,7 @@ fn refused(refusal: &Refusal) -> Response {
 /// Takes messages from a client. The answer says that they arrived; what they do comes through the session.
 async fn send(
     State(channels): State<Arc<Channels>>,
-    Path((key, server, id)): SessionPath,
+    Named((key, server, id)): SessionPath,
     request: Request,
 ) -> Response {
     let Some(session) = channels.fallback.get(&SessionKey { key, server, id }) else {

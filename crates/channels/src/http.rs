@@ -19,7 +19,7 @@ use axum::routing::{get, post};
 use http::{StatusCode, header};
 
 use crate::service::Channels;
-pub(crate) use request::read as read_body;
+pub(crate) use request::{Named, read as read_body};
 
 use error::ApiError;
 

@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
@@ -39,11 +40,13 @@ struct Greeting {
 /// `GET /app/{key}`.
 pub async fn app(
     State(gateway): State<Arc<Gateway>>,
-    Path(key): Path<String>,
+    key: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Response {
-    upgrade(gateway, Some(key), Parameters::parse(query.as_deref()), request)
+    // A key that is no text names no application, and the client is to hear it.
+    let key = key.ok().map(|Path(key)| key);
+    upgrade(gateway, key, Parameters::parse(query.as_deref()), request)
 }
 
 /// A WebSocket at any other path: let in, so that the client can be told that there is nothing.

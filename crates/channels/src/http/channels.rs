@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use courant_cluster::StateError;
 use tracing::warn;
@@ -10,7 +10,7 @@ use tracing::warn;
 use super::attributes::{Attributes, cache};
 use super::error::ApiError;
 use super::json;
-use super::request::signed;
+use super::request::{Named, signed};
 use crate::message::quoted;
 use crate::name::{ChannelName, kind};
 use crate::service::{Channels, channel_key};
@@ -18,7 +18,7 @@ use crate::service::{Channels, channel_key};
 /// `GET /apps/{app}/channels`: the occupied channels.
 pub(super) async fn list(
     State(channels): State<Arc<Channels>>,
-    Path(app): Path<String>,
+    Named(app): Named<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let request = signed(&channels, Some(&app), request).await?;
@@ -42,7 +42,7 @@ pub(super) async fn list(
 /// `GET /apps/{app}/channels/{channel}`: one channel, occupied or not.
 pub(super) async fn show(
     State(channels): State<Arc<Channels>>,
-    Path((app, channel)): Path<(String, String)>,
+    Named((app, channel)): Named<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let request = signed(&channels, Some(&app), request).await?;
@@ -70,7 +70,7 @@ pub(super) async fn show(
 /// `GET /apps/{app}/channels/{channel}/users`: who is in a presence channel.
 pub(super) async fn users(
     State(channels): State<Arc<Channels>>,
-    Path((app, channel)): Path<(String, String)>,
+    Named((app, channel)): Named<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
     signed(&channels, Some(&app), request).await?;
@@ -87,7 +87,7 @@ pub(super) async fn users(
 /// `GET /apps/{app}/channels/{channel}/stats`: deprecated by Pusher, still sent by old SDKs.
 pub(super) async fn stats(
     State(channels): State<Arc<Channels>>,
-    Path((app, channel)): Path<(String, String)>,
+    Named((app, channel)): Named<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
     signed(&channels, Some(&app), request).await?;

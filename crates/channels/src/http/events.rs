@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use courant_auth::AppLimits;
 use courant_auth::signature::http::Query;
@@ -18,7 +18,7 @@ use tracing::warn;
 use super::attributes::Attributes;
 use super::channels::{parse, unavailable};
 use super::error::ApiError;
-use super::request::{Signed, signed};
+use super::request::{Named, Signed, signed};
 use super::{accepted, empty, json};
 use crate::SocketId;
 use crate::message::{decoded_len, object, quoted};
@@ -67,7 +67,7 @@ struct CheckedEvent<'a> {
 /// `POST /apps/{app}/events`: one event to up to a hundred channels.
 pub(super) async fn publish(
     State(channels): State<Arc<Channels>>,
-    Path(app): Path<String>,
+    Named(app): Named<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let request = signed(&channels, Some(&app), request).await?;
@@ -90,7 +90,7 @@ pub(super) async fn publish(
 /// `POST /apps/{app}/batch_events`: up to ten events, to a channel each.
 pub(super) async fn publish_batch(
     State(channels): State<Arc<Channels>>,
-    Path(app): Path<String>,
+    Named(app): Named<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let request = signed(&channels, Some(&app), request).await?;
@@ -115,7 +115,7 @@ pub(super) async fn publish_batch(
 /// `POST /apps/{app}/channels/{channel}/events?name=…`: the body is the data. Deprecated by Pusher, still sent by old SDKs.
 pub(super) async fn publish_raw(
     State(channels): State<Arc<Channels>>,
-    Path((app, channel)): Path<(String, String)>,
+    Named((app, channel)): Named<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let request = signed(&channels, Some(&app), request).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::{OriginalUri, Request};
+use axum::extract::{FromRequestParts, OriginalUri, Path, Request};
 use bytes::Bytes;
 use courant_auth::signature::http::{Query, SignedRequest, verify_body, verify_head};
 use courant_telemetry::metrics::labels::Limit;
@@ -12,6 +12,22 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::error::ApiError;
 use crate::service::{Channels, Tenant};
+
+/// What the path names, decoded. A path that is no text names nothing.
+pub(crate) struct Named<T>(pub(crate) T);
+
+impl<T, S> FromRequestParts<S> for Named<T>
+where
+    Path<T>: FromRequestParts<S>,
+    S: Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut http::request::Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::from_request_parts(parts, state).await;
+        path.map(|Path(names)| Self(names)).map_err(|_| ApiError::NotFound)
+    }
+}
 
 /// A request whose signature is right.
 pub(super) struct Signed {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use courant_cluster::Body;
 use tracing::warn;
 
 use super::empty;
 use super::error::ApiError;
-use super::request::{Signed, signed};
+use super::request::{Named, Signed, signed};
 use crate::CloseCode;
 use crate::publish::message;
 use crate::service::{Channels, user_topic};
@@ -17,7 +17,7 @@ use crate::service::{Channels, user_topic};
 /// `POST /apps/{app}/users/{user}/terminate_connections`: closes all connections that are signed in as a user.
 pub(super) async fn terminate(
     State(channels): State<Arc<Channels>>,
-    Path((app, user)): Path<(String, String)>,
+    Named((app, user)): Named<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let request = signed(&channels, Some(&app), request).await?;
@@ -27,7 +27,7 @@ pub(super) async fn terminate(
 /// The same without the application in the path.
 pub(super) async fn terminate_by_key(
     State(channels): State<Arc<Channels>>,
-    Path(user): Path<String>,
+    Named(user): Named<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let request = signed(&channels, None, request).await?;

@@ -215,6 +215,19 @@ async fn an_unknown_application_path_or_method_is_refused() {
 }
 
 #[tokio::test]
+async fn a_path_that_is_no_text_is_refused_in_the_form_of_all_errors() {
+    let app = App::usual();
+    let server = Server::with(&app).await;
+    for path in ["/apps/1001/channels/%FF", "/apps/%FF/events", "/users/%FF/terminate_connections", "/%FF"] {
+        let response = http::request(server.address, "POST", path, &[], b"{}").await.unwrap();
+        let text = response.text();
+        assert!((400..=405).contains(&response.status), "{path}: {} {text}", response.status);
+        assert!(text.ends_with('\n') && text.len() > 1, "{path}: {text:?}");
+        assert_eq!(response.header("content-type"), Some("text/plain; charset=utf-8"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_disabled_application_is_refused() {
     let app = App::usual().set("enabled = false");
     let server = Server::with(&app).await;

@@ -39,6 +39,16 @@ async fn the_reason_of_a_close_is_cut_where_a_character_ends() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_no_text_is_unknown_too() {
+    let server = Server::start().await;
+    for key in ["%FF", "a%00", "%2F", "%"] {
+        let mut websocket = WebSocket::connect(server.address, &format!("/app/{key}"), &[]).await.unwrap();
+        let (code, reason) = websocket.closed().await;
+        assert!(code == 4001 || code == 4005, "{key}: {code} {reason}");
+    }
+}
+
+#[tokio::test]
 async fn a_disabled_application_is_closed_with_4003() {
     let app = App::usual().set("enabled = false");
     let server = Server::with(&app).await;

@@ -46,6 +46,7 @@ async fn protocol_versions_4_to_7_and_clients_that_name_none_are_served() {
         "?protocol=6",
         "?protocol=7&client=js&version=8.6.0-beta%2B1&flash=false",
         "?client=hand-written",
+        "?protocol=7&protocol=7&version=8.6.0&version=1&%FF=%FF&&=",
         "",
     ] {
         let mut client = Pusher::connect_at(&server, &app, query, &[]).await;
