@@ -151,7 +151,7 @@ fn check_sender(request: &SignedRequest<'_>, path: usize, writing: usize) {
         _ if request.path.starts_with(request.path_prefix) => (&*prefixed, &*prefixed),
         _ => (&*prefixed, request.path),
     };
-    let signature = sign(&secret, request.method, signed_path, &pairs);
+    let signature = secret.sign(&[documented_text(request.method, signed_path, &pairs).as_bytes()]);
     let mut query = escaped(&pairs);
     match writing {
         0 => query = query.replace("%20", "+"),
@@ -164,6 +164,14 @@ fn check_sender(request: &SignedRequest<'_>, path: usize, writing: usize) {
     let request = SignedRequest { path: sent_path, query: &query, ..*request };
     let verified = verify(&APPS, Some("3"), &request, NOW);
     assert!(verified.is_ok(), "{request:?} signed as {signed_path}: {verified:?}");
+}
+
+/// What Pusher's documentation says is signed.
+fn documented_text(method: &str, path: &str, pairs: &[(&str, &str)]) -> String {
+    let mut sorted = pairs.to_vec();
+    sorted.sort_by_key(|&(name, _)| name);
+    let parameters: Vec<String> = sorted.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!("{method}\n{path}\n{}", parameters.join("&"))
 }
 
 /// Subscriptions and sign-ins.
