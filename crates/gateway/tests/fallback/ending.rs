@@ -189,7 +189,7 @@ async fn a_silent_session_is_asked_and_then_closed_with_4201() {
     let server = Server::builder()
         .app(&app)
         .env("COURANT_LIVENESS_PING_INTERVAL", "1s")
-        .env("COURANT_LIVENESS_PONG_TIMEOUT", "1s")
+        .env("COURANT_LIVENESS_PONG_TIMEOUT", "4s")
         .start()
         .await;
     let xhr = Xhr::new(&server, &app, "abcdefgh");
@@ -197,10 +197,8 @@ async fn a_silent_session_is_asked_and_then_closed_with_4201() {
     lines.expect("o").await;
     lines.next().await;
     let ping = r#"a["{\"event\":\"pusher:ping\",\"data\":\"{}\"}"]"#;
-    for _ in 0..2 {
-        lines.expect(ping).await;
-        xhr.send(&[json!({"event": "pusher:pong", "data": {}})]).await;
-    }
+    lines.expect(ping).await;
+    xhr.send(&[json!({"event": "pusher:pong", "data": {}})]).await;
     lines.expect(ping).await;
     // A heartbeat shows that the client is there, too.
     xhr.send(&[]).await;

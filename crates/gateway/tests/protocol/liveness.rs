@@ -4,11 +4,11 @@ use serde_json::json;
 
 use crate::support::{App, Message, Pusher, Server, until};
 
-async fn impatient(app: &App) -> Server {
+async fn impatient(app: &App, pong_timeout: &str) -> Server {
     Server::builder()
         .app(app)
         .env("COURANT_LIVENESS_PING_INTERVAL", "1s")
-        .env("COURANT_LIVENESS_PONG_TIMEOUT", "1s")
+        .env("COURANT_LIVENESS_PONG_TIMEOUT", pong_timeout)
         .start()
         .await
 }
@@ -16,7 +16,7 @@ async fn impatient(app: &App) -> Server {
 #[tokio::test]
 async fn a_silent_client_is_asked_and_then_closed_with_4201() {
     let app = App::usual();
-    let server = impatient(&app).await;
+    let server = impatient(&app, "1s").await;
     let mut client = Pusher::connect(&server, &app).await;
     client.expect(r#"{"event":"pusher:ping","data":"{}"}"#).await;
     assert_eq!(client.closed().await, (4201, "pong reply not received in time".into()));
@@ -29,24 +29,21 @@ async fn a_silent_client_is_asked_and_then_closed_with_4201() {
 #[tokio::test]
 async fn a_client_that_answers_stays() {
     let app = App::usual();
-    let server = impatient(&app).await;
+    let server = impatient(&app, "4s").await;
     let mut client = Pusher::connect(&server, &app).await;
-    for answer in 0..4 {
-        client.expect(r#"{"event":"pusher:ping","data":"{}"}"#).await;
-        match answer {
-            0 | 1 => client.send(&json!({"event": "pusher:pong", "data": {}})).await,
-            // Whatever comes shows that somebody is there.
-            2 => client.websocket.send_frame(0x8a, b"").await,
-            _ => client.unsubscribe("a").await,
-        }
-    }
+    // An answer, and whatever else shows that somebody is there.
+    client.expect(r#"{"event":"pusher:ping","data":"{}"}"#).await;
+    client.send(&json!({"event": "pusher:pong", "data": {}})).await;
+    client.expect(r#"{"event":"pusher:ping","data":"{}"}"#).await;
+    client.websocket.send_frame(0x8a, b"").await;
+    client.expect(r#"{"event":"pusher:ping","data":"{}"}"#).await;
     client.expect_silence().await;
 }
 
 #[tokio::test]
 async fn clients_of_protocol_4_are_not_asked() {
     let app = App::usual();
-    let server = impatient(&app).await;
+    let server = impatient(&app, "1s").await;
     let mut old = Pusher::connect_at(&server, &app, "?protocol=4", &[]).await;
     let mut new = Pusher::connect_at(&server, &app, "?protocol=5", &[]).await;
     assert_eq!(new.closed().await.0, 4201);
